@@ -3,8 +3,8 @@
  *   log_event(LOG_WARN, "dead_letter", LOG_TEXT("device", id), LOG_INT("counter", n), LOG_END);
  *
  * The line carries time (RFC 3339), level, process, event and the fields given, escaped. Levels:
- * DEBUG for development, INFO for staging, WARN and ERROR in production (S-136). Never pass personal
- * data, secrets or message bodies (C-174). Thread-safe; a line is one write.
+ * DEBUG for development, INFO for staging, WARN and ERROR in production (S-136). Never pass
+ * personal data, secrets or message bodies (C-174). Thread-safe; a line is one write.
  */
 #ifndef LOG_H
 #define LOG_H
@@ -19,9 +19,9 @@ struct log_field {
     int64_t number;
 };
 
-#define LOG_TEXT(name_, text_) ((struct log_field){name_, text_, 0})
+#define LOG_TEXT(name_, text_)  ((struct log_field){name_, text_, 0})
 #define LOG_INT(name_, number_) ((struct log_field){name_, NULL, number_})
-#define LOG_END ((struct log_field){NULL, NULL, 0})
+#define LOG_END                 ((struct log_field){NULL, NULL, 0})
 
 /* Once, at the start of main: the process's name in every line, and the least level written. */
 void log_init(const char *process, enum log_level least);

@@ -23,11 +23,12 @@
 #define FLASH_QUEUE_SECTORS_MAX      256
 
 enum flash_queue_class { /* the fraction of the ring each may fill, in per mille */
-    FLASH_QUEUE_HEALTH,  /* 600 */
-    FLASH_QUEUE_FAULT,   /* 750 */
-    FLASH_QUEUE_SCAN,    /* 900 */
-    FLASH_QUEUE_SESSION, /* 1000: session, identify, payment, boot, gap records */
-    FLASH_QUEUE_CLASSES,
+                         FLASH_QUEUE_HEALTH,  /* 600 */
+                         FLASH_QUEUE_FAULT,   /* 750 */
+                         FLASH_QUEUE_SCAN,    /* 900 */
+                         FLASH_QUEUE_SESSION, /* 1000: session, identify, payment, boot, gap records
+                                               */
+                         FLASH_QUEUE_CLASSES,
 };
 
 struct flash_queue; /* defined below for static storage; fields are private */

@@ -18,7 +18,8 @@ MUST_CHECK enum res gtin_from_upc_e(struct span digits, char ret_gtin12[13]);
 char gtin_check_digit(struct span digits);
 
 /* Restricted circulation, prefixes 02 and 20..29: the store's own layout tells whether the value
- * is a price or a weight. Layout: PP IIIII VVVVV C, or PP IIII K VVVVV C with a price check digit. */
+ * is a price or a weight. Layout: PP IIIII VVVVV C, or PP IIII K VVVVV C with a price check digit.
+ */
 enum gtin_measure { GTIN_MEASURE_NONE, GTIN_MEASURE_PRICE, GTIN_MEASURE_WEIGHT };
 struct gtin_variable {
     enum gtin_measure measure;

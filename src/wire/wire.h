@@ -15,13 +15,14 @@
 
 #include "span.h"
 
-#define WIRE_VERSION            1
-#define WIRE_SIGNATURE_BYTES    64
-#define WIRE_EVENT_BYTES_MIN    200 /* C-061, whole frame */
-#define WIRE_EVENT_BYTES_MAX    800
-#define WIRE_PLATFORM_BYTES_MAX 16384 /* a catalogue chunk; every other platform message is <= 800 */
-#define WIRE_DIGEST_BYTES       32
-#define WIRE_ABSENT             INT64_MIN
+#define WIRE_VERSION         1
+#define WIRE_SIGNATURE_BYTES 64
+#define WIRE_EVENT_BYTES_MIN 200 /* C-061, whole frame */
+#define WIRE_EVENT_BYTES_MAX 800
+#define WIRE_PLATFORM_BYTES_MAX                                                                    \
+    16384 /* a catalogue chunk; every other platform message is <= 800 */
+#define WIRE_DIGEST_BYTES 32
+#define WIRE_ABSENT       INT64_MIN
 
 enum wire_type {
     /* cart -> platform: the seven, no eighth (C-052) */
@@ -46,7 +47,12 @@ enum wire_transition { WIRE_START, WIRE_HOLD, WIRE_RESUME };
 enum wire_outcome { WIRE_COMPLETE, WIRE_VOIDED, WIRE_ABANDONED };
 enum wire_hold_reason { WIRE_HOLD_CUSTOMER, WIRE_HOLD_STAFF, WIRE_HOLD_PAYMENT, WIRE_HOLD_IDLE };
 enum wire_price_source { WIRE_PRICE_CACHE, WIRE_PRICE_RESPONSE, WIRE_PRICE_EMBEDDED };
-enum wire_weight { WIRE_WEIGHT_OK, WIRE_WEIGHT_MISMATCH, WIRE_WEIGHT_UNSTABLE, WIRE_WEIGHT_UNKNOWN };
+enum wire_weight {
+    WIRE_WEIGHT_OK,
+    WIRE_WEIGHT_MISMATCH,
+    WIRE_WEIGHT_UNSTABLE,
+    WIRE_WEIGHT_UNKNOWN
+};
 enum wire_method { WIRE_LOYALTY, WIRE_PAYMENT_CARD, WIRE_APP_QR };
 enum wire_payment_status { WIRE_APPROVED, WIRE_DECLINED };
 enum wire_mode { WIRE_ACTIVE, WIRE_IDLE, WIRE_SLEEPING };
@@ -98,7 +104,7 @@ enum wire_payment_outcome { WIRE_ACCEPTED, WIRE_REFUSED };
  * is a scan with a negative quantity, at the line's own price. */
 struct wire_scan {
     struct span session_id;
-    int64_t line;    /* 1.. within the session */
+    int64_t line;     /* 1.. within the session */
     struct span gtin; /* as read: 8, 12, 13 or 14 digits, check digit valid */
     struct span sku;  /* absent when the product is unknown */
     int64_t quantity; /* -99..99, not 0 */
@@ -131,10 +137,10 @@ struct wire_session_end {
     int64_t last_scan;
     int64_t total; /* minor units */
     struct span currency;
-    struct span digest;         /* 64 lower-case hex digits */
-    struct span payment_token;  /* absent: not paid at the cart */
-    int64_t payment_amount;     /* with payment_token */
-    int64_t payment_status;     /* enum wire_payment_status, with payment_token */
+    struct span digest;        /* 64 lower-case hex digits */
+    struct span payment_token; /* absent: not paid at the cart */
+    int64_t payment_amount;    /* with payment_token */
+    int64_t payment_status;    /* enum wire_payment_status, with payment_token */
 };
 
 struct wire_identify {
@@ -159,10 +165,10 @@ struct wire_health {
 };
 
 struct wire_fault {
-    int64_t code;     /* enum wire_fault_code */
-    int64_t severity; /* enum wire_severity */
+    int64_t code;           /* enum wire_fault_code */
+    int64_t severity;       /* enum wire_severity */
     struct span session_id; /* optional */
-    struct span detail;     /* optional, up to 64 printable ASCII characters, no digits run of 12+ */
+    struct span detail; /* optional, up to 64 printable ASCII characters, no digits run of 12+ */
     /* with code gap only: */
     int64_t gap_from; /* counters damaged on flash, from..to; 0 and 0 when none */
     int64_t gap_to;
@@ -201,9 +207,9 @@ struct wire_event {
 };
 
 struct wire_command {
-    int64_t number;      /* rises by at least one for each command to this cart, over all epochs */
+    int64_t number; /* rises by at least one for each command to this cart, over all epochs */
     int64_t expires_ms;
-    int64_t kind;        /* enum wire_command_kind */
+    int64_t kind;           /* enum wire_command_kind */
     struct span session_id; /* pause, cancel, restart: the session meant; optional */
     int64_t version;        /* catalogue: the version to have */
     struct span reason;     /* customer-override and friends: words for the log, optional */
@@ -225,8 +231,8 @@ struct wire_product {
 };
 struct wire_payment {
     int64_t epoch;
-    int64_t counter; /* of the session-end this answers: the correlation id */
-    int64_t outcome; /* enum wire_payment_outcome */
+    int64_t counter;    /* of the session-end this answers: the correlation id */
+    int64_t outcome;    /* enum wire_payment_outcome */
     struct span reason; /* with refused: a stable name */
     struct span token;
 };
@@ -270,29 +276,29 @@ enum wire_refusal {
     WIRE_FINE = 0,
     WIRE_TOO_SHORT,
     WIRE_TOO_LONG,
-    WIRE_BAD_JSON,          /* not RFC 8259, or trailing bytes other than spaces */
-    WIRE_BAD_UTF8,          /* invalid UTF-8, a lone surrogate, NUL */
+    WIRE_BAD_JSON, /* not RFC 8259, or trailing bytes other than spaces */
+    WIRE_BAD_UTF8, /* invalid UTF-8, a lone surrogate, NUL */
     WIRE_TOO_DEEP,
     WIRE_DUPLICATE_KEY,
     WIRE_NOT_AN_OBJECT,
     WIRE_BAD_VERSION,
     WIRE_UNKNOWN_TYPE,
     WIRE_MISSING_FIELD,
-    WIRE_BAD_TYPE,          /* a text where a number belongs, ... */
+    WIRE_BAD_TYPE, /* a text where a number belongs, ... */
     WIRE_OUT_OF_RANGE,
-    WIRE_BAD_FORMAT,        /* pattern, enum member, time, digits */
-    WIRE_BAD_CHECK_DIGIT,   /* GTIN */
-    WIRE_BAD_COMBINATION,   /* a field that needs or forbids another */
-    WIRE_CARD_NUMBER,       /* a Luhn-valid 13..19 digit run in a free text (R18) */
-    WIRE_TOPIC_MISMATCH,    /* topic's device or type is not the body's */
+    WIRE_BAD_FORMAT,      /* pattern, enum member, time, digits */
+    WIRE_BAD_CHECK_DIGIT, /* GTIN */
+    WIRE_BAD_COMBINATION, /* a field that needs or forbids another */
+    WIRE_CARD_NUMBER,     /* a Luhn-valid 13..19 digit run in a free text (R18) */
+    WIRE_TOPIC_MISMATCH,  /* topic's device or type is not the body's */
     WIRE_BAD_SIGNATURE,
-    WIRE_HIGH_S,            /* s > n/2: we accept the low form only, so r||s is unique */
+    WIRE_HIGH_S, /* s > n/2: we accept the low form only, so r||s is unique */
     WIRE_UNKNOWN_DEVICE,
     WIRE_REVOKED_DEVICE,
-    WIRE_EQUIVOCATION,      /* the same counter with another body, validly signed */
+    WIRE_EQUIVOCATION, /* the same counter with another body, validly signed */
     WIRE_STALE_EPOCH,
     WIRE_RATE_LIMITED,
-    WIRE_REFUSALS           /* how many */
+    WIRE_REFUSALS /* how many */
 };
 const char *wire_refusal_name(enum wire_refusal r);
 
