@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+"""A store in a terminal: starts the platform, lets virtual carts shop, and checks what is left.
+
+The last line is one JSON object; the exit code is 0 only when nothing was lost, counted twice, out
+of order or left unreconciled.
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+
+import shopping
+import verify
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+STORE = "STORE-MUM-01"
+DRAIN_SECONDS = 90
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Failed(Exception):
+    pass
+
+
+def options():
+    parser = argparse.ArgumentParser(prog="script/demo", description=__doc__.split("\n")[0])
+    parser.add_argument("--seconds", type=float, help="end by itself after so long")
+    parser.add_argument("--chaos", action="store_true",
+                        help="kill broker and ingest, cut networks and power, repeat and reorder")
+    parser.add_argument("--carts", type=int, default=20, help="how many (20)")
+    parser.add_argument("--pace-ms", type=int, default=400, help="between two scans (400)")
+    parser.add_argument("--baskets", type=pathlib.Path, default=ROOT / "demo/baskets.csv")
+    parser.add_argument("--catalog", type=pathlib.Path, default=ROOT / "demo/catalog.csv")
+    parser.add_argument("--data", type=pathlib.Path,
+                        help="keep the installation here (else a temporary directory)")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release",
+                        help="the build directory to run from")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    chosen = parser.parse_args()
+    for path in (chosen.baskets, chosen.catalog):
+        if not path.is_file():
+            parser.error(f"{path} cannot be read; name another file")
+    if not 1 <= chosen.carts <= 500:
+        parser.error("--carts must be from 1 to 500")
+    return chosen
+
+
+class Platform:
+    """`endcap up` in a data directory, and the commands that go with it."""
+
+    def __init__(self, build, data):
+        self.endcap = build / "prog/endcap/endcap"
+        self.data = data
+        self.process = None
+
+    def run(self, *words):
+        done = subprocess.run([self.endcap, *words, "--data", self.data], capture_output=True,
+                              text=True)
+        if done.returncode != 0:
+            raise Failed(f"endcap {' '.join(map(str, words[:2]))}: {done.stderr.strip()}")
+        return done.stdout
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [self.endcap, "up", "--data", self.data, "--broker-port", "0", "--api-port", "0"],
+            stdout=subprocess.DEVNULL, stderr=open(self.data / "up.log", "ab"))
+        ready = self.data / "run/ports.json"
+        while not ready.exists():
+            if self.process.poll() is not None:
+                words = (self.data / "up.log").read_text(errors="replace").strip().split("\n")
+                raise Failed(f"endcap up ended: {words[-1]}")
+            time.sleep(0.05)
+        self.ports = json.loads(ready.read_text())
+        self.api = f"http://127.0.0.1:{self.ports['api']}"
+
+    def pid_of(self, name):
+        return json.loads((self.data / "run/pids.json").read_text()).get(name, 0)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(timeout=60)
+
+
+class Cart:
+    """One `endcap-cart` process; power() is a cut and a return."""
+
+    def __init__(self, number, platform, build, trips, chosen):
+        self.name = f"CART-{number:06d}"
+        self.home = platform.data / "carts" / self.name
+        self.home.mkdir(parents=True)
+        platform.run("device", "provision", "--kind", "cart", "--store", STORE,
+                     "--device", self.name, "--out", self.home)
+        self.journal = self.home / "journal.jsonl"
+        self.journal.touch()
+        self.argv = [build / "prog/cart/endcap-cart", "--cart", self.name, "--store", STORE,
+                     "--broker", f"127.0.0.1:{platform.ports['broker']}",
+                     "--ca", platform.data / "ca/ca.crt",
+                     "--cert", self.home / f"{self.name}.crt",
+                     "--key", self.home / f"{self.name}.key",
+                     "--platform-key", platform.data / "ca/platform.pub",
+                     "--state", self.home / "state", "--trips", trips, "--loop",
+                     "--journal", self.journal, "--pace", str(chosen.pace_ms),
+                     "--decline", "0.05", "--mismatch", "0.05", "--identify", "0.4"]
+        if chosen.chaos:
+            self.argv += ["--replay", "0.1", "--reorder", "0.1", "--drop", "0.05"]
+        self.seed = chosen.seed * 1000 + number
+        self.start()
+
+    def start(self):
+        self.seed += 500
+        self.output = open(self.home / "cart.out", "ab")
+        self.process = subprocess.Popen([*self.argv, "--seed", str(self.seed)], stdout=self.output,
+                                        stderr=open(self.home / "cart.log", "ab"))
+
+    def cut_power(self):
+        self.process.kill()
+        self.process.wait()
+        self.start()
+
+    def cut_network(self):
+        self.process.send_signal(signal.SIGUSR1)
+
+    def ask_to_finish(self):
+        self.process.send_signal(signal.SIGTERM)
+
+
+def wreak(platform, carts, rng, counts):
+    """One piece of bad luck."""
+    what = rng.choice(["broker", "ingest", "network", "network", "power", "power", "postgres"])
+    counts[what] = counts.get(what, 0) + 1
+    if what == "network":
+        for cart in rng.sample(carts, max(1, len(carts) // 4)):
+            cart.cut_network()
+    elif what == "power":
+        rng.choice(carts).cut_power()
+    else:
+        pid = platform.pid_of(what)
+        if pid:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+def shop(platform, carts, chosen):
+    """Until time is up or Ctrl-C; the live view is `endcap watch` itself."""
+    rng = random.Random(chosen.seed)
+    counts = {}
+    watch = subprocess.Popen([platform.endcap, "watch", "--data", platform.data],
+                             stdout=sys.stderr.fileno())
+    end = time.monotonic() + chosen.seconds if chosen.seconds else None
+    trouble = time.monotonic() + 3
+    try:
+        while end is None or time.monotonic() < end:
+            time.sleep(0.1)
+            if platform.process.poll() is not None:
+                raise Failed("endcap up ended by itself; its log is up.log")
+            for cart in carts:
+                if cart.process.poll() is not None:
+                    raise Failed(f"{cart.name} ended by itself; its log is {cart.home}/cart.log")
+            if chosen.chaos and time.monotonic() > trouble:
+                wreak(platform, carts, rng, counts)
+                trouble = time.monotonic() + rng.uniform(0.5, 4)
+    except KeyboardInterrupt:
+        say("stopping: the carts finish their trips (Ctrl-C again leaves at once)")
+    finally:
+        watch.terminate()
+        watch.wait()
+    return counts
+
+
+def drain(carts):
+    """Every cart ends its trip and waits until all it made is acknowledged."""
+    for cart in carts:
+        cart.ask_to_finish()
+    end = time.monotonic() + DRAIN_SECONDS
+    late = []
+    for cart in carts:
+        try:
+            if cart.process.wait(timeout=max(0.1, end - time.monotonic())) != 0:
+                late.append(cart.name)
+        except subprocess.TimeoutExpired:
+            cart.process.kill()
+            cart.process.wait()
+            late.append(cart.name)
+    return late
+
+
+def settle(platform, carts):
+    """The verdict once sessions are reconciled: the last step may lag a moment."""
+    end = time.monotonic() + 20
+    while True:
+        try:
+            result = verify.compare(platform.api, [c.name for c in carts],
+                                    [c.journal for c in carts])
+            if result["unreconciled"] == 0 and result["lost"] == 0:
+                return result
+        except (urllib.error.URLError, ConnectionError) as error:
+            result = {"error": str(error)}
+        if time.monotonic() > end:
+            return result
+        time.sleep(0.5)
+
+
+def run(chosen, data):
+    platform = Platform(chosen.build, data)
+    carts = []
+    try:
+        say(f"starting the platform in {data}")
+        platform.start()
+        platform.run("store", "create", "--store", STORE, "--partner", "DEMO", "--name",
+                     "Endcap demo, Andheri", "--region", "IN-MH", "--timezone", "Asia/Kolkata",
+                     "--currency", "INR")
+        say(platform.run("catalog", "import", chosen.catalog, "--store", STORE).strip()
+            .split("\n")[-1])
+        products = data / "products.csv"
+        products.write_text(platform.run("catalog", "list", "--store", STORE, "--csv"))
+        shelf = shopping.Shelf(shopping.read_products(products))
+        baskets = shopping.read_baskets(chosen.baskets)
+        rng = random.Random(chosen.seed)
+        for number in range(1, chosen.carts + 1):
+            trips = data / f"trips-{number}.txt"
+            rng.shuffle(baskets)
+            shopping.write_trips(trips, baskets, shelf, chosen.seed + number)
+            carts.append(Cart(number, platform, chosen.build, trips, chosen))
+        say(f"{len(carts)} carts are shopping; REST is at {platform.api}")
+        counts = shop(platform, carts, chosen)
+        say("draining: carts finish their trips")
+        late = drain(carts)
+        result = settle(platform, carts)
+        if chosen.chaos:
+            say("chaos: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())))
+        if late:
+            say("not drained: " + ", ".join(late))
+        print(json.dumps(result), flush=True)
+        zero = ("lost", "duplicates", "out_of_order", "unreconciled")
+        return 0 if all(result.get(name, 1) == 0 for name in zero) and not late else 1
+    finally:
+        for cart in carts:
+            if cart.process.poll() is None:
+                cart.process.kill()
+                cart.process.wait()
+        platform.stop()
+
+
+def main():
+    chosen = options()
+    data = chosen.data or pathlib.Path(tempfile.mkdtemp(prefix="endcap-demo-"))
+    data.mkdir(parents=True, exist_ok=True)
+    data.chmod(0o755)  # PostgreSQL runs as its own user and must pass through
+    try:
+        code = run(chosen, data.resolve())
+    except Failed as error:
+        say(f"script/demo: {error}")
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    if chosen.data is None and code == 0:
+        shutil.rmtree(data, ignore_errors=True)
+    elif code != 0:
+        say(f"what happened is in {data}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
