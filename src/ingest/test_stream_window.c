@@ -119,7 +119,9 @@ static void model_gap(struct model *m, int64_t from, int64_t to)
     for (int64_t c = from; c <= to && (jumps || c <= last); c++) {
         m->taken[c] = true;
     }
-    model_take(m, from);
+    if (jumps || from <= last) {
+        model_take(m, from);
+    }
 }
 
 static void compare(const struct model *m, const struct stream_window *w)
