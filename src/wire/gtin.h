@@ -17,22 +17,36 @@ MUST_CHECK enum res gtin_from_upc_e(struct span digits, char ret_gtin12[13]);
 /* The check digit character of `digits` (which lacks it). */
 char gtin_check_digit(struct span digits);
 
-/* Restricted circulation, prefixes 02 and 20..29: the store's own layout tells whether the value
- * is a price or a weight. Layout: PP IIIII VVVVV C, or PP IIII K VVVVV C with a price check digit.
+/* Restricted circulation, prefixes 02 and 20..29 (GS1 General Specifications, sections 2.1.12 and
+ * 7.9): the store's own layout tells whether the value is a price or a weight, and whether a
+ * verifier digit stands before it. Layouts: PP IIIII VVVVV C, or PP IIII K VVVVV C, where K is the
+ * verifier of VVVVV.
  */
-enum gtin_measure { GTIN_MEASURE_NONE, GTIN_MEASURE_PRICE, GTIN_MEASURE_WEIGHT };
-struct gtin_variable {
-    enum gtin_measure measure;
-    char item_gtin14[GTIN_DIGITS + 1]; /* the same code with value 00000: the catalogue's key */
-    int64_t value;                     /* minor units, or grams */
+enum gtin_measure {
+    GTIN_MEASURE_NONE,
+    GTIN_MEASURE_PRICE,
+    GTIN_MEASURE_WEIGHT,
+    GTIN_MEASURE_PRICE_VERIFIED,  /* with a verifier digit */
+    GTIN_MEASURE_WEIGHT_VERIFIED, /* with a verifier digit */
 };
-/* prefix_measure[10]: the store's choice for 20..29; 02 is always a weight; a code outside these
- * prefixes gives GTIN_MEASURE_NONE. */
+struct gtin_variable {
+    enum gtin_measure measure;         /* NONE, PRICE or WEIGHT */
+    char item_gtin14[GTIN_DIGITS + 1]; /* the same code with value (and verifier) 0: the
+                                          catalogue's key; with NONE the code itself */
+    int64_t value;                     /* minor units, or grams; 0 with NONE */
+};
+/* prefix_measure[10]: the store's choice for 20..29; 02 is always a weight without verifier; a
+ * code outside these prefixes gives GTIN_MEASURE_NONE. RES_INVALID: not 13 digits, a check digit
+ * or a verifier that is wrong. */
 MUST_CHECK enum res gtin_variable_read(struct span digits13,
                                        const enum gtin_measure prefix_measure[10],
                                        struct gtin_variable *ret);
+/* The verifier digit of a five-digit price or weight (section 7.9.4). */
+char gtin_verifier_digit(struct span digits5);
 
-/* Luhn-valid run of 13..19 digits, separators (space, dash) allowed between digits (R18). */
+/* True when text holds a Luhn-valid run of 13..19 digits, separators (one space or dash) allowed
+ * between digits (R18, ISO/IEC 7812-1 annex B). Every stretch of a longer run counts, so that a
+ * digit put before or behind hides nothing. */
 bool gtin_looks_like_card(struct span text);
 
 #endif

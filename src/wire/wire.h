@@ -21,8 +21,10 @@
 #define WIRE_EVENT_BYTES_MAX 800
 #define WIRE_PLATFORM_BYTES_MAX                                                                    \
     16384 /* a catalogue chunk; every other platform message is <= 800 */
-#define WIRE_DIGEST_BYTES 32
-#define WIRE_ABSENT       INT64_MIN
+#define WIRE_DIGEST_BYTES     32
+#define WIRE_EPOCH_MAX        INT64_C(2147483647)
+#define WIRE_SESSION_ID_BYTES 45 /* "CART-" 12 "." 10 digits "." 16 digits */
+#define WIRE_ABSENT           INT64_MIN
 
 enum wire_type {
     /* cart -> platform: the seven, no eighth (C-052) */
@@ -222,12 +224,13 @@ struct wire_product {
     int64_t epoch;
     int64_t counter; /* of the scan this answers */
     struct span gtin;
-    int64_t found; /* 0 or 1 */
+    int64_t found; /* 0 or 1; the fields below come with 1 only */
     struct span sku;
     struct span name; /* UTF-8, up to 96 bytes */
     int64_t price;
     struct span currency;
-    int64_t weight_g;
+    int64_t weight_g; /* 0: unknown */
+    int64_t per_kg;   /* 0 or 1: price is of one kilogram */
 };
 struct wire_payment {
     int64_t epoch;
@@ -280,6 +283,7 @@ enum wire_refusal {
     WIRE_BAD_UTF8, /* invalid UTF-8, a lone surrogate, NUL */
     WIRE_TOO_DEEP,
     WIRE_DUPLICATE_KEY,
+    WIRE_TOO_MANY_FIELDS, /* more than JSON_KEYS_MAX */
     WIRE_NOT_AN_OBJECT,
     WIRE_BAD_VERSION,
     WIRE_UNKNOWN_TYPE,
@@ -308,26 +312,56 @@ struct wire_detail {
     int64_t limit; /* the limit that was broken, when there is one */
 };
 
+/* A message of this type with every optional field absent (a plain zero would mean 0, not absent);
+ * fill in the rest. */
+void wire_event_init(struct wire_event *event, enum wire_type type);
+void wire_downlink_init(struct wire_downlink *message, enum wire_type type);
+
 /* Splits a frame; the size limits of a device's frame are checked. Body keeps its padding: the
  * signature covers it. */
 MUST_CHECK enum wire_refusal wire_event_split(struct span frame, struct span *ret_body,
                                               struct span *ret_signature);
-/* Strict: every byte of the body is accounted for. Unknown fields are tolerated and counted in
- * *ret_unknown (policy of C-140: a newer cart may say more), everything else is refused. */
+/* Before the signature is verified: r and s in 1..n-1 (else WIRE_BAD_SIGNATURE) and s <= n/2 (else
+ * WIRE_HIGH_S; ECDSA is malleable: (r, n-s) verifies wherever (r, s) does). */
+MUST_CHECK enum wire_refusal wire_signature_check(struct span signature);
+bool wire_signature_is_canonical(struct span signature);
+
+/* Strict: every byte of the body is accounted for, and what decodes can be encoded again. Unknown
+ * fields are tolerated and counted in *ret_unknown (policy of C-140: a newer cart may say more),
+ * everything else is refused. *ret_why is set on refusal. */
 MUST_CHECK enum wire_refusal wire_event_decode(struct span body, struct wire_event *ret_event,
                                                unsigned *ret_unknown, struct wire_detail *ret_why);
 /* Enough of a body that may be invalid to file it: false when not even these are readable. */
 bool wire_event_identity(struct span body, struct span *ret_cart_id, int64_t *ret_epoch,
                          int64_t *ret_counter);
 /* Writes the body, padded to the minimum. RES_INVALID when a field breaks the catalogue,
- * RES_LIMIT when it does not fit. */
+ * RES_LIMIT when it does not fit the sink or the frame (WIRE_EVENT_BYTES_MAX less the signature).
+ */
 MUST_CHECK enum res wire_event_encode(const struct wire_event *event, struct sink *body);
+/* The refusal that wire_event_encode would meet, by name, for logs and tests. */
+MUST_CHECK enum wire_refusal wire_event_check(const struct wire_event *event,
+                                              struct wire_detail *ret_why);
 
+/* The same for what the platform sends: 200 bytes at least, 800 at most, a catalogue chunk
+ * WIRE_PLATFORM_BYTES_MAX. Unknown fields are tolerated. Decoding fills *ret in place (a catalogue
+ * is large): after a refusal its content means nothing. */
 MUST_CHECK enum wire_refusal wire_downlink_split(struct span frame, struct span *ret_body,
                                                  struct span *ret_signature);
 MUST_CHECK enum wire_refusal wire_downlink_decode(struct span body, struct wire_downlink *ret,
                                                   struct wire_detail *ret_why);
 MUST_CHECK enum res wire_downlink_encode(const struct wire_downlink *message, struct sink *body);
+MUST_CHECK enum wire_refusal wire_downlink_check(const struct wire_downlink *message,
+                                                 struct wire_detail *ret_why);
+
+/* "{cartId}.{epoch}.{counter}" and back. RES_INVALID for any other text. */
+MUST_CHECK enum res wire_session_id_read(struct span text, struct span *ret_cart_id,
+                                         int64_t *ret_epoch, int64_t *ret_counter);
+void wire_session_id_write(struct sink *s, struct span cart_id, int64_t epoch, int64_t counter);
+
+/* Makes any UTF-8 text fit for a `name` field: control characters and backslashes become spaces, a
+ * quotation mark an apostrophe, the end is cut at a character; a text that looks like a card number
+ * has its digits masked. RES_INVALID: not UTF-8, or nothing is left. */
+MUST_CHECK enum res wire_name_clean(struct span text, struct sink *name);
 
 /* "cart/{cartId}/{type}" and back. RES_INVALID for any other topic. */
 MUST_CHECK enum res wire_topic_read(struct span topic, struct span *ret_cart_id,

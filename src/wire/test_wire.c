@@ -1,0 +1,176 @@
+/* The catalogue both ways: what is encoded decodes to the same, and what is refused has a name. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "wire.h"
+#include "wire_catalog.h"
+#include "wire_sample.h"
+
+#define ROUNDS 2000
+
+static _Alignas(16) uint8_t block[WIRE_SAMPLE_BYTES];
+
+static uint64_t seed(void)
+{
+    const char *text = getenv("ENDCAP_SEED");
+    uint64_t value = text != NULL ? strtoull(text, NULL, 10) : 20261121;
+    print_message("seed %llu (ENDCAP_SEED)\n", (unsigned long long)value);
+    return value;
+}
+
+static bool same_fields(struct wire_fields fields, const void *a, const void *b)
+{
+    for (size_t i = 0; i < fields.count; i++) {
+        const struct wire_field *f = &fields.fields[i];
+        const char *x = (const char *)a + f->offset;
+        const char *y = (const char *)b + f->offset;
+        if (f->kind == WIRE_KIND_ITEMS) {
+            const struct wire_catalogue *c = a;
+            const struct wire_catalogue *d = b;
+            if (c->item_count != d->item_count) {
+                return false;
+            }
+            for (size_t k = 0; k < c->item_count; k++) {
+                if (!same_fields(wire_catalog_item_fields(), &c->items[k], &d->items[k])) {
+                    return false;
+                }
+            }
+        } else if (wire_catalog_kind_is_number(f->kind)) {
+            if (memcmp(x, y, sizeof(int64_t)) != 0) {
+                print_message("field %s differs\n", f->name);
+                return false;
+            }
+        } else {
+            struct span s;
+            struct span t;
+            memcpy(&s, x, sizeof s);
+            memcpy(&t, y, sizeof t);
+            if (!span_equal(s, t)) {
+                print_message("field %s differs\n", f->name);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void event_survives(const struct wire_event *event)
+{
+    const struct wire_message *message = wire_catalog_message(event->type);
+    uint8_t data[WIRE_EVENT_BYTES_MAX];
+    struct sink body;
+    struct wire_detail why = {0};
+    sink_init(&body, data, sizeof data);
+    enum wire_refusal refusal = wire_event_check(event, &why);
+    if (refusal != WIRE_FINE) {
+        fail_msg("%s refused: %s %s %lld", message->name, wire_refusal_name(refusal),
+                 why.field != NULL ? why.field : "-", (long long)why.limit);
+    }
+    assert_int_equal(wire_event_encode(event, &body), RES_OK);
+    assert_true(body.size >= WIRE_EVENT_BYTES_MIN - WIRE_SIGNATURE_BYTES);
+    struct wire_event read;
+    unsigned unknown = 99;
+    refusal = wire_event_decode(sink_span(&body), &read, &unknown, &why);
+    if (refusal != WIRE_FINE) {
+        fail_msg("%.*s: %s %s", (int)body.size, (char *)data, wire_refusal_name(refusal),
+                 why.field != NULL ? why.field : "-");
+    }
+    assert_int_equal(unknown, 0);
+    assert_int_equal(read.type, event->type);
+    assert_true(same_fields(message->header, event, &read));
+    assert_true(same_fields(message->body, &event->scan, &read.scan));
+    struct span cart_id;
+    int64_t epoch;
+    int64_t counter;
+    assert_true(wire_event_identity(sink_span(&body), &cart_id, &epoch, &counter));
+    assert_true(span_equal(cart_id, event->cart_id));
+    assert_int_equal(epoch, event->epoch);
+    assert_int_equal(counter, event->counter);
+}
+
+static void downlink_survives(const struct wire_downlink *sent)
+{
+    const struct wire_message *message = wire_catalog_message(sent->type);
+    static uint8_t data[WIRE_PLATFORM_BYTES_MAX];
+    static struct wire_downlink read;
+    struct sink body;
+    struct wire_detail why = {0};
+    sink_init(&body, data, sizeof data);
+    enum wire_refusal refusal = wire_downlink_check(sent, &why);
+    if (refusal != WIRE_FINE) {
+        fail_msg("%s refused: %s %s", message->name, wire_refusal_name(refusal),
+                 why.field != NULL ? why.field : "-");
+    }
+    assert_int_equal(wire_downlink_encode(sent, &body), RES_OK);
+    refusal = wire_downlink_decode(sink_span(&body), &read, &why);
+    if (refusal != WIRE_FINE) {
+        fail_msg("%.*s: %s %s", (int)body.size, (char *)data, wire_refusal_name(refusal),
+                 why.field != NULL ? why.field : "-");
+    }
+    assert_int_equal(read.type, sent->type);
+    assert_true(same_fields(message->header, sent, &read));
+    assert_true(same_fields(message->body, &sent->command, &read.command));
+}
+
+static void random_events_survive_encoding_and_decoding(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_init(&rng, seed());
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct arena texts;
+        struct wire_event event;
+        arena_init(&texts, block, sizeof block);
+        wire_sample_event(&rng, &texts, (enum wire_type)(round % WIRE_EVENT_TYPES), &event);
+        event_survives(&event);
+    }
+}
+
+static void random_downlinks_survive_encoding_and_decoding(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_init(&rng, seed());
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct arena texts;
+        static struct wire_downlink message;
+        unsigned type = WIRE_EVENT_TYPES + round % (WIRE_TYPES - WIRE_EVENT_TYPES);
+        arena_init(&texts, block, sizeof block);
+        wire_sample_downlink(&rng, &texts, (enum wire_type)type, &message);
+        downlink_survives(&message);
+    }
+}
+
+static void the_longest_message_of_each_type_fits_its_frame(void **state)
+{
+    (void)state;
+    for (unsigned type = 0; type < WIRE_TYPES; type++) {
+        struct arena texts;
+        arena_init(&texts, block, sizeof block);
+        if (type < WIRE_EVENT_TYPES) {
+            struct wire_event event;
+            wire_sample_longest_event(&texts, (enum wire_type)type, &event);
+            event_survives(&event);
+        } else {
+            static struct wire_downlink message;
+            wire_sample_longest_downlink(&texts, (enum wire_type)type, &message);
+            downlink_survives(&message);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_events_survive_encoding_and_decoding),
+        cmocka_unit_test(random_downlinks_survive_encoding_and_decoding),
+        cmocka_unit_test(the_longest_message_of_each_type_fits_its_frame),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
