@@ -1,0 +1,58 @@
+#include "http_prometheus.h"
+
+#include <math.h>
+
+bool http_prometheus_is_name(const char *name, bool label)
+{
+    for (const char *p = name; *p != '\0'; p++) {
+        bool letter = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || *p == '_' ||
+                      (*p == ':' && !label);
+        if (!letter && (p == name || *p < '0' || *p > '9')) {
+            return false;
+        }
+    }
+    return *name != '\0';
+}
+
+static void escaped(FILE *out, const char *text, bool quotes)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '\\') {
+            (void)fputs("\\\\", out);
+        } else if (*text == '\n') {
+            (void)fputs("\\n", out);
+        } else if (*text == '"' && quotes) {
+            (void)fputs("\\\"", out);
+        } else {
+            (void)fputc(*text, out);
+        }
+    }
+}
+
+void http_prometheus_family(FILE *out, const char *name, const char *type, const char *help)
+{
+    (void)fprintf(out, "# HELP %s ", name);
+    escaped(out, help, false);
+    (void)fprintf(out, "\n# TYPE %s %s\n", name, type);
+}
+
+void http_prometheus_sample(FILE *out, const char *name, const struct http_prometheus_label *labels,
+                            size_t label_count, double value)
+{
+    (void)fputs(name, out);
+    for (size_t i = 0; i < label_count; i++) {
+        (void)fprintf(out, "%s%s=\"", i == 0 ? "{" : ",", labels[i].name);
+        escaped(out, labels[i].value, true);
+        (void)fputc('"', out);
+    }
+    if (label_count > 0) {
+        (void)fputc('}', out);
+    }
+    if (isnan(value)) {
+        (void)fputs(" NaN\n", out);
+    } else if (isinf(value)) {
+        (void)fputs(value > 0 ? " +Inf\n" : " -Inf\n", out);
+    } else {
+        (void)fprintf(out, " %.15g\n", value);
+    }
+}

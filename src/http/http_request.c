@@ -1,0 +1,440 @@
+#include "http_request_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "timestamp.h"
+
+/* Money is at most 12 digits (money.h): 15 significant digits print it exactly. */
+#define JSON_FORM (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
+static const char no_memory[] =
+    "{\"error\":{\"code\":\"INTERNAL\",\"message\":\"Out of memory.\",\"details\":null}}";
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+struct http_request *http_request_state_new(const char *client_id)
+{
+    struct http_request *q = calloc(1, sizeof *q);
+    if (q == NULL) {
+        return NULL;
+    }
+    struct span given = client_id == NULL ? SPAN_NONE : span_text(client_id, HTTP_UUID_BYTES + 1);
+    if (http_uri_is_uuid(given)) {
+        memcpy(q->id, given.data, given.size);
+    } else {
+        uint8_t random[16];
+        if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
+            free(q);
+            return NULL;
+        }
+        http_uri_uuid(random, q->id);
+    }
+    return q;
+}
+
+void http_request_state_free(struct http_request *q)
+{
+    if (q == NULL) {
+        return;
+    }
+    json_decref(q->body_json);
+    free(q->body);
+    free(q->reply.text);
+    free(q);
+}
+
+/* ---- answers ---- */
+
+static void set_reply(struct http_request *q, unsigned status, const char *content_type, char *text,
+                      size_t size)
+{
+    assert(!q->reply.ready && "a handler replies once");
+    q->reply.ready = true;
+    q->reply.status = status;
+    q->reply.content_type = content_type;
+    q->reply.text = text;
+    q->reply.size = size;
+}
+
+static void reply_value(struct http_request *q, unsigned status, json_t *value)
+{
+    char *text = value == NULL ? NULL : json_dumps(value, JSON_FORM);
+    json_decref(value);
+    if (text == NULL) {
+        text = strdup(no_memory);
+        status = 500;
+    }
+    set_reply(q, status, "application/json", text, text == NULL ? 0 : strlen(text));
+}
+
+void http_reply_json(struct http_request *q, json_t *value)
+{
+    reply_value(q, q->route->status != 0 ? q->route->status : 200, value);
+}
+
+void http_reply_json_status(struct http_request *q, unsigned status, json_t *value)
+{
+    reply_value(q, status, value);
+}
+
+void http_reply_page(struct http_request *q, json_t *items, const char *next_cursor)
+{
+    json_t *next = next_cursor[0] == '\0' ? json_null() : json_string(next_cursor);
+    http_reply_json(q, json_pack("{s:o, s:o}", "items", items, "nextCursor", next));
+}
+
+void http_reply_text(struct http_request *q, char *text, size_t size)
+{
+    set_reply(q, 200, q->route->content_type, text, size);
+}
+
+void http_reply_error_code(struct http_request *q, enum http_error_kind kind, const char *code,
+                           const char *message)
+{
+    const struct http_error_text *t = http_error_text(kind);
+    reply_value(q, t->status,
+                http_error_envelope(code != NULL ? code : t->code,
+                                    message != NULL ? message : t->message, &q->errors, q->id,
+                                    now_ms()));
+}
+
+void http_reply_error(struct http_request *q, enum http_error_kind kind, const char *message)
+{
+    http_reply_error_code(q, kind, NULL, message);
+}
+
+void http_reply_error_field(struct http_request *q, const char *field, const char *value,
+                            const char *constraint)
+{
+    http_error_add(&q->errors, span_text(field, 64), span_text(value, 256), constraint);
+    http_reply_error(q, HTTP_ERROR_PARAMETER, NULL);
+}
+
+/* ---- values ---- */
+
+/* NULL when absent; *ret_field is the rule it passed. */
+static const struct http_value *find_value(const struct http_request *q, const char *name,
+                                           const struct http_field **ret_field)
+{
+    const struct http_param *params = q->route->params;
+    for (size_t i = 0; params != NULL && params[i].field.name != NULL; i++) {
+        if (strcmp(params[i].field.name, name) == 0) {
+            *ret_field = &params[i].field;
+            return &q->values[i];
+        }
+    }
+    const struct http_schema *body = q->route->body;
+    for (size_t i = 0; body != NULL && body->fields[i].name != NULL; i++) {
+        if (strcmp(body->fields[i].name, name) == 0) {
+            *ret_field = &body->fields[i];
+            return &q->body_values[i];
+        }
+    }
+    assert(!"a name the route does not declare");
+    return NULL;
+}
+
+bool http_request_has(const struct http_request *q, const char *name)
+{
+    const struct http_field *field = NULL;
+    return find_value(q, name, &field)->present;
+}
+
+const char *http_request_text(const struct http_request *q, const char *name)
+{
+    const struct http_field *field = NULL;
+    const struct http_value *v = find_value(q, name, &field);
+    return v->present ? (const char *)v->text.data : NULL;
+}
+
+int64_t http_request_number(const struct http_request *q, const char *name)
+{
+    const struct http_field *field = NULL;
+    const struct http_value *v = find_value(q, name, &field);
+    return v->present ? v->number : field->fallback;
+}
+
+const char *http_request_id(const struct http_request *q)
+{
+    return q->id;
+}
+
+/* ---- steps ---- */
+
+static void check_query(struct http_request *q)
+{
+    const struct http_param *params = q->route->params;
+    for (size_t p = 0; p < q->uri.pair_count; p++) {
+        const struct http_uri_pair *pair = &q->uri.pairs[p];
+        size_t i = 0;
+        while (params != NULL && params[i].field.name != NULL &&
+               (params[i].place != HTTP_IN_QUERY ||
+                !span_equal(span_text(params[i].field.name, 64), pair->name))) {
+            i++;
+        }
+        if (params == NULL || params[i].field.name == NULL) {
+            http_error_add(&q->errors, pair->name, pair->value, "no such parameter");
+        } else if (q->values[i].present) {
+            http_error_add(&q->errors, pair->name, pair->value, "given once");
+        } else if (http_route_check(&params[i].field, pair->value, &q->values[i], &q->errors) !=
+                   RES_OK) {
+            continue; /* noted */
+        }
+    }
+}
+
+static void check_params(struct http_request *q, const struct span *path, http_header_get header,
+                         void *user)
+{
+    const struct http_param *params = q->route->params;
+    check_query(q);
+    for (size_t i = 0; params != NULL && params[i].field.name != NULL; i++) {
+        assert(i < HTTP_PARAMS_MAX);
+        const struct http_field *field = &params[i].field;
+        struct span text = SPAN_NONE;
+        if (params[i].place == HTTP_IN_PATH) {
+            text = *path++;
+        } else if (params[i].place == HTTP_IN_HEADER) {
+            const char *value = header(user, field->name);
+            text = value == NULL ? SPAN_NONE : span_of(value, strlen(value));
+        }
+        if (text.data != NULL &&
+            http_route_check(field, text, &q->values[i], &q->errors) != RES_OK) {
+            continue; /* noted */
+        }
+        bool wrong = false;
+        for (size_t e = 0; e < q->errors.count; e++) {
+            wrong = wrong || strcmp(q->errors.items[e].field, field->name) == 0;
+        }
+        if (field->required && !q->values[i].present && !wrong) {
+            http_error_add(&q->errors, span_text(field->name, 64), SPAN_NONE, "required");
+        }
+    }
+}
+
+/* A body must say what it is: a page of another site can then not send one without asking. */
+static bool is_json_media(const char *type)
+{
+    static const char json[] = "application/json";
+    return type != NULL && strncasecmp(type, json, sizeof json - 1) == 0 &&
+           (type[sizeof json - 1] == '\0' || type[sizeof json - 1] == ';' ||
+            type[sizeof json - 1] == ' ');
+}
+
+static void check_declared_body(struct http_request *q, http_header_get header, void *user)
+{
+    const char *length = header(user, "Content-Length");
+    size_t allowed = q->route->body != NULL ? HTTP_BODY_BYTES_MAX : 0;
+    if (length != NULL && strtoull(length, NULL, 10) > allowed) {
+        http_reply_error(q, HTTP_ERROR_TOO_LARGE, NULL);
+    } else if (q->route->body != NULL && !is_json_media(header(user, "Content-Type"))) {
+        http_reply_error(q, HTTP_ERROR_MEDIA, NULL);
+    }
+}
+
+void http_request_state_begin(struct http_request *q, const struct http_table *table,
+                              const char *method, const char *target, http_header_get header,
+                              void *user)
+{
+    size_t size = strlen(target);
+    if (size > HTTP_TARGET_BYTES_MAX) {
+        http_reply_error(q, HTTP_ERROR_TOO_LONG, NULL);
+        return;
+    }
+    struct sink store;
+    sink_init(&store, q->store, sizeof q->store);
+    if (http_uri_parse(span_of(target, size), &store, &q->uri) != RES_OK) {
+        http_reply_error(q, HTTP_ERROR_TARGET, NULL);
+        return;
+    }
+    enum http_method m = HTTP_METHODS;
+    struct span path[HTTP_URI_SEGMENTS_MAX];
+    if (http_route_method_read(method, &m) != RES_OK) {
+        m = HTTP_METHODS; /* no route has it: 404 or 405 */
+    }
+    enum res r =
+        http_route_find(table, m, &q->uri, &q->route, &q->context, path, &q->reply.allowed);
+    if (r != RES_OK) {
+        http_reply_error(q, r == RES_CONFLICT ? HTTP_ERROR_METHOD : HTTP_ERROR_NOT_FOUND, NULL);
+        return;
+    }
+    check_params(q, path, header, user);
+    check_declared_body(q, header, user);
+    if (!q->reply.ready && q->errors.count > 0 && q->route->body == NULL) {
+        http_reply_error(q, HTTP_ERROR_PARAMETER, NULL);
+    }
+}
+
+void http_request_state_body(struct http_request *q, const char *data, size_t size)
+{
+    if (q->reply.ready) {
+        return;
+    }
+    size_t allowed = q->route->body != NULL ? HTTP_BODY_BYTES_MAX : 0;
+    if (size > allowed - q->body_size) {
+        http_reply_error(q, HTTP_ERROR_TOO_LARGE, NULL);
+        return;
+    }
+    char *grown = realloc(q->body, q->body_size + size);
+    if (grown == NULL) {
+        http_reply_error(q, HTTP_ERROR_UNAVAILABLE, "Out of memory; try again.");
+        return;
+    }
+    memcpy(grown + q->body_size, data, size);
+    q->body = grown;
+    q->body_size += size;
+}
+
+/* A JSON value as the text that the field's rule is for; RES_INVALID for another JSON type. */
+static enum res body_text(const struct http_field *field, const json_t *value, char number[24],
+                          struct span *ret)
+{
+    if (field->type == HTTP_INTEGER && json_is_integer(value)) {
+        struct sink s;
+        sink_init(&s, number, 24);
+        sink_i64(&s, json_integer_value(value));
+        *ret = sink_span(&s);
+        return RES_OK;
+    }
+    if (field->type == HTTP_BOOLEAN && json_is_boolean(value)) {
+        *ret = json_is_true(value) ? SPAN_LIT("true") : SPAN_LIT("false");
+        return RES_OK;
+    }
+    if (field->type != HTTP_INTEGER && field->type != HTTP_BOOLEAN && json_is_string(value)) {
+        *ret = span_of(json_string_value(value), json_string_length(value));
+        return RES_OK;
+    }
+    return RES_INVALID;
+}
+
+static void check_body_fields(struct http_request *q)
+{
+    const struct http_field *fields = q->route->body->fields;
+    const char *key = NULL;
+    json_t *value = NULL;
+    json_object_foreach(q->body_json, key, value)
+    {
+        size_t i = 0;
+        while (fields[i].name != NULL && strcmp(fields[i].name, key) != 0) {
+            i++;
+        }
+        char number[24];
+        struct span text = SPAN_NONE;
+        if (fields[i].name == NULL) {
+            http_error_add(&q->errors, span_text(key, 64), SPAN_NONE, "no such field");
+        } else if (body_text(&fields[i], value, number, &text) != RES_OK) {
+            http_error_add(&q->errors, span_text(key, 64), SPAN_NONE, "another JSON type");
+        } else if (http_route_check(&fields[i], text, &q->body_values[i], &q->errors) != RES_OK) {
+            continue; /* noted */
+        } else if (text.data == (const uint8_t *)number) {
+            q->body_values[i].text = SPAN_NONE; /* the digits are gone when this returns */
+        }
+    }
+    for (size_t i = 0; fields[i].name != NULL; i++) {
+        assert(i < HTTP_PARAMS_MAX);
+        if (fields[i].required && json_object_get(q->body_json, fields[i].name) == NULL) {
+            http_error_add(&q->errors, span_text(fields[i].name, 64), SPAN_NONE, "required");
+        }
+    }
+}
+
+void http_request_state_end(struct http_request *q)
+{
+    if (q->reply.ready || q->route->body == NULL) {
+        return;
+    }
+    json_error_t error;
+    q->body_json =
+        json_loadb(q->body == NULL ? "" : q->body, q->body_size, JSON_REJECT_DUPLICATES, &error);
+    if (!json_is_object(q->body_json)) {
+        http_reply_error(q, HTTP_ERROR_BODY, NULL);
+        return;
+    }
+    check_body_fields(q);
+    if (q->errors.count > 0) {
+        http_reply_error(q, HTTP_ERROR_PARAMETER, NULL);
+    }
+}
+
+void http_request_state_run(struct http_request *q)
+{
+    if (q->reply.ready) {
+        return;
+    }
+    q->route->handle(q, q->context);
+    assert(q->reply.ready && "a handler replies");
+}
+
+/* ---- cursors ---- */
+
+/* Between the parts of a cursor; no part contains it (clean text). */
+#define PART_END 0x1f
+
+void http_request_cursor_write(char kind, const char *const *parts, size_t count, char *ret_text)
+{
+    assert(count <= HTTP_CURSOR_PARTS_MAX);
+    uint8_t raw[HTTP_CURSOR_MAX * 3 / 4];
+    struct sink s;
+    sink_init(&s, raw, sizeof raw);
+    sink_byte(&s, (uint8_t)kind);
+    for (size_t i = 0; i < count; i++) {
+        sink_text(&s, parts[i]);
+        sink_byte(&s, PART_END);
+    }
+    assert(!s.overflow);
+    struct sink text;
+    sink_init(&text, ret_text, HTTP_CURSOR_MAX);
+    http_uri_base64(&text, sink_span(&s));
+    ret_text[text.size] = '\0';
+}
+
+static enum res cursor_read(struct span text, char kind, size_t count, struct http_cursor *ret)
+{
+    uint8_t raw[HTTP_CURSOR_MAX];
+    struct sink s;
+    sink_init(&s, raw, sizeof raw);
+    if (http_uri_base64_read(text, &s) != RES_OK || s.size == 0 || raw[0] != (uint8_t)kind) {
+        return RES_INVALID;
+    }
+    size_t start = 1;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *end = start < s.size ? memchr(raw + start, PART_END, s.size - start) : NULL;
+        if (end == NULL) {
+            return RES_INVALID;
+        }
+        struct span part = {raw + start, (size_t)(end - raw) - start};
+        if (!http_uri_is_clean_text(part) ||
+            span_copy_text(part, ret->parts[i], sizeof ret->parts[i]) != RES_OK) {
+            return RES_INVALID;
+        }
+        start = (size_t)(end - raw) + 1;
+    }
+    ret->count = count;
+    return start == s.size ? RES_OK : RES_INVALID;
+}
+
+enum res http_request_cursor(struct http_request *q, char kind, size_t count,
+                             struct http_cursor *ret)
+{
+    assert(count <= HTTP_CURSOR_PARTS_MAX);
+    const char *text = http_request_text(q, "cursor");
+    if (text == NULL) {
+        return RES_NOT_FOUND;
+    }
+    struct http_cursor read = {.count = 0};
+    if (cursor_read(span_text(text, HTTP_CURSOR_MAX), kind, count, &read) != RES_OK) {
+        http_reply_error(q, HTTP_ERROR_CURSOR, NULL);
+        return RES_INVALID;
+    }
+    *ret = read;
+    return RES_OK;
+}
