@@ -5,7 +5,7 @@ CREATE TABLE item (
     item_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     store_id store_id REFERENCES store,
     region text CHECK (region ~ '^[A-Z]{2}(-[A-Z0-9]{1,8})?$'),
-    sku text NOT NULL CHECK (sku ~ '^[A-Za-z0-9._-]{1,24}$'),
+    sku text NOT NULL CHECK (sku ~ '^[A-Za-z0-9._/-]{1,32}$'),
     gtin char(14) NOT NULL CHECK (gtin ~ '^[0-9]{14}$'),
     name jsonb NOT NULL CHECK (is_translated(name)),
     description jsonb CHECK (is_translated(description)),

@@ -1,4 +1,4 @@
-#include "pg_conn.h"
+#include "pg_array.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -345,7 +345,7 @@ enum res pg_conn_command(struct pg_conn *c, const char *sql, struct err *why)
     return r;
 }
 
-enum res pg_pipeline_begin(struct pg_conn *c, struct err *why)
+enum res pg_conn_pipeline_begin(struct pg_conn *c, struct err *why)
 {
     if (c->pq == NULL) {
         return not_connected(why);
@@ -358,8 +358,8 @@ enum res pg_pipeline_begin(struct pg_conn *c, struct err *why)
     return RES_OK;
 }
 
-enum res pg_pipeline_add(struct pg_conn *c, const char *sql, const struct pg_params *params,
-                         struct err *why)
+enum res pg_conn_pipeline_add(struct pg_conn *c, const char *sql, const struct pg_params *params,
+                              struct err *why)
 {
     if (c->pq == NULL) {
         return not_connected(why);
@@ -407,7 +407,7 @@ static void forget_statements(struct pg_conn *c)
     }
 }
 
-static enum res collect(struct pg_conn *c, pg_visit visit, void *user, struct err *why)
+static enum res collect(struct pg_conn *c, pg_conn_visit visit, void *user, struct err *why)
 {
     enum res r = RES_OK;
     size_t index = 0;
@@ -430,7 +430,8 @@ static enum res collect(struct pg_conn *c, pg_visit visit, void *user, struct er
     return r;
 }
 
-enum res pg_pipeline_finish(struct pg_conn *c, pg_visit visit, void *user, struct err *why)
+enum res pg_conn_pipeline_finish(struct pg_conn *c, pg_conn_visit visit, void *user,
+                                 struct err *why)
 {
     if (c->pq == NULL) {
         return not_connected(why);

@@ -1,4 +1,4 @@
-#include "pg_conn.h"
+#include "pg_get.h"
 
 #include <assert.h>
 #include <string.h>
@@ -9,7 +9,7 @@ enum { OID_BOOL = 16, OID_JSON_B = 3802, OID_UUID = 2950, OID_FLOAT8 = 701, OID_
 /* Microseconds from 1970-01-01 to PostgreSQL's 2000-01-01. */
 #define EPOCH_2000_MS INT64_C(946684800000)
 
-bool pg_is_null(const PGresult *rows, int row, int column)
+bool pg_get_is_null(const PGresult *rows, int row, int column)
 {
     assert(row >= 0 && row < PQntuples(rows) && column >= 0 && column < PQnfields(rows));
     return PQgetisnull(rows, row, column) == 1;
@@ -18,7 +18,7 @@ bool pg_is_null(const PGresult *rows, int row, int column)
 static struct span raw(const PGresult *rows, int row, int column)
 {
     assert(PQfformat(rows, column) == 1);
-    if (pg_is_null(rows, row, column)) {
+    if (pg_get_is_null(rows, row, column)) {
         return SPAN_NONE;
     }
     return span_of(PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column));
@@ -112,7 +112,7 @@ void pg_get_uuid(const PGresult *rows, int row, int column, char ret[37])
     ret[36] = '\0';
 }
 
-int64_t pg_rows_touched(const PGresult *rows)
+int64_t pg_get_touched(const PGresult *rows)
 {
     /* PQcmdTuples wants a mutable pointer but does not write. */
     union {

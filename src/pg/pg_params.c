@@ -1,4 +1,4 @@
-#include "pg_conn.h"
+#include "pg_params.h"
 
 #include <assert.h>
 #include <inttypes.h>
