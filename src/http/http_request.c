@@ -1,6 +1,7 @@
 #include "http_request_state.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -161,6 +162,18 @@ int64_t http_request_number(const struct http_request *q, const char *name)
     const struct http_field *field = NULL;
     const struct http_value *v = find_value(q, name, &field);
     return v->present ? v->number : field->fallback;
+}
+
+enum http_type http_request_type(const struct http_request *q, const char *name)
+{
+    const struct http_field *field = NULL;
+    (void)find_value(q, name, &field);
+    return field->type;
+}
+
+void http_request_note(struct http_request *q, const char *words)
+{
+    (void)snprintf(q->note, sizeof q->note, "%s", words);
 }
 
 const char *http_request_id(const struct http_request *q)

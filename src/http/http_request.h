@@ -17,8 +17,13 @@ bool http_request_has(const struct http_request *q, const char *name);
 const char *http_request_text(const struct http_request *q, const char *name);
 /* Integer, boolean, time (milliseconds), index of a choice; the field's fallback when absent. */
 int64_t http_request_number(const struct http_request *q, const char *name);
+/* The type its rule gives it, present or not. */
+enum http_type http_request_type(const struct http_request *q, const char *name);
 /* The request's id, for logs of deeper layers. */
 const char *http_request_id(const struct http_request *q);
+
+/* Words for the access log and nobody else: why this request failed on our side. Copied. */
+void http_request_note(struct http_request *q, const char *words);
 
 /* 200, or the route's own status. Takes the reference. */
 void http_reply_json(struct http_request *q, json_t *value);

@@ -37,6 +37,7 @@ struct http_request {
     size_t body_size;
     json_t *body_json; /* owns the texts of body_values */
     struct http_reply reply;
+    char note[256]; /* "": nothing to say */
 };
 
 /* NULL when memory is out. `client_id`: the X-Request-Id that came, used when it is a UUID. */

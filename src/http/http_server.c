@@ -281,6 +281,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
             .status = x->q->reply.status,
             .reply_bytes = x->reply_bytes,
             .duration_us = now_us() - x->started_us,
+            .note = x->q->note,
         };
         http_metrics_end(s->settings.metrics, route, access.status, access.duration_us);
         if (s->settings.on_done != NULL) {

@@ -24,6 +24,7 @@ struct http_access {
     unsigned status;
     size_t reply_bytes;
     int64_t duration_us;
+    const char *note; /* why it failed on our side; "" when it did not */
 };
 
 struct http_server_settings {

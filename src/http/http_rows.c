@@ -1,0 +1,318 @@
+#include "http_rows.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "timestamp.h"
+
+#define KEYS_MAX 2
+
+/* The type pg_get_... can read, for each of ours. */
+static const char *cast_of(enum http_type type)
+{
+    switch (type) {
+    case HTTP_TEXT:
+    case HTTP_CHOICE:
+    case HTTP_UUID:
+        return "::text";
+    case HTTP_INTEGER:
+    case HTTP_MONEY:
+        return "::bigint";
+    case HTTP_BOOLEAN:
+        return "::boolean";
+    case HTTP_TIME:
+        return "::timestamptz";
+    case HTTP_OBJECT:
+    case HTTP_LIST:
+        return "";
+    }
+    return "";
+}
+
+void http_rows_columns(const struct http_schema *schema, struct sink *s)
+{
+    bool first = true;
+    for (const struct http_field *f = schema->fields; f->name != NULL; f++) {
+        if (f->source != NULL) {
+            sink_text(s, first ? "" : ", ");
+            sink_text(s, f->type == HTTP_OBJECT || f->type == HTTP_LIST ? "to_jsonb(" : "(");
+            sink_text(s, f->source);
+            sink_byte(s, ')');
+            sink_text(s, cast_of(f->type));
+            first = false;
+        }
+    }
+}
+
+static int column_count(const struct http_schema *schema)
+{
+    int n = 0;
+    for (const struct http_field *f = schema->fields; f->name != NULL; f++) {
+        n += f->source != NULL;
+    }
+    return n;
+}
+
+static json_t *time_json(int64_t ms)
+{
+    char text[TIMESTAMP_TEXT_BYTES];
+    struct sink s;
+    sink_init(&s, text, sizeof text);
+    timestamp_write(&s, ms);
+    return s.overflow ? json_null() : json_stringn(text, s.size);
+}
+
+static json_t *value_json(const struct http_field *f, const PGresult *rows, int row, int column)
+{
+    struct span text;
+    if (pg_is_null(rows, row, column)) {
+        return json_null();
+    }
+    switch (f->type) {
+    case HTTP_TEXT:
+    case HTTP_CHOICE:
+    case HTTP_UUID:
+        text = pg_get_span(rows, row, column);
+        return json_stringn((const char *)text.data, text.size);
+    case HTTP_INTEGER:
+        return json_integer(pg_get_i64(rows, row, column));
+    case HTTP_MONEY:
+        return json_real((double)pg_get_i64(rows, row, column) / 100.0);
+    case HTTP_BOOLEAN:
+        return json_boolean(pg_get_bool(rows, row, column));
+    case HTTP_TIME:
+        return time_json(pg_get_time_ms(rows, row, column));
+    case HTTP_OBJECT:
+    case HTTP_LIST:
+        text = pg_get_span(rows, row, column);
+        return json_loadb((const char *)text.data, text.size, JSON_DECODE_ANY, NULL);
+    }
+    return json_null();
+}
+
+json_t *http_rows_object(const struct http_schema *schema, const PGresult *rows, int row)
+{
+    json_t *object = json_object();
+    int column = 0;
+    for (const struct http_field *f = schema->fields; f->name != NULL; f++) {
+        if (f->source != NULL) {
+            (void)json_object_set_new(object, f->name, value_json(f, rows, row, column++));
+        }
+    }
+    return object;
+}
+
+void http_rows_fail(struct http_request *q, enum res r, const struct err *why)
+{
+    http_request_note(q, why->text);
+    switch (r) {
+    case RES_UNAVAILABLE:
+    case RES_EXPIRED:
+    case RES_AGAIN:
+    case RES_FULL:
+        http_reply_error(q, HTTP_ERROR_UNAVAILABLE, NULL);
+        return;
+    case RES_OK:
+    case RES_INVALID:
+    case RES_LIMIT:
+    case RES_NOT_FOUND:
+    case RES_CONFLICT:
+    case RES_DENIED:
+    case RES_CORRUPT:
+    case RES_IO:
+    case RES_NO_MEMORY:
+        http_reply_error(q, HTTP_ERROR_INTERNAL, NULL);
+        return;
+    }
+}
+
+/* ---- lists ---- */
+
+static size_t key_count(const struct http_rows_list *list)
+{
+    return list->keys[1].sql == NULL ? 1 : 2;
+}
+
+static void condition(struct sink *s, const char *text, int number)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '?') {
+            sink_byte(s, '$');
+            sink_i64(s, number);
+        } else {
+            sink_byte(s, (uint8_t)*text);
+        }
+    }
+}
+
+static void add_param(const struct http_request *q, const char *name, struct pg_params *p)
+{
+    enum http_type type = http_request_type(q, name);
+    if (type == HTTP_TIME) {
+        pg_params_time_ms(p, http_request_number(q, name));
+    } else if (type == HTTP_INTEGER) {
+        pg_params_i64(p, http_request_number(q, name));
+    } else if (type == HTTP_BOOLEAN) {
+        pg_params_bool(p, http_request_number(q, name) != 0);
+    } else {
+        pg_params_cstr(p, http_request_text(q, name));
+    }
+}
+
+static void add_keys(struct sink *s, const struct http_rows_list *list)
+{
+    for (size_t k = 0; k < key_count(list); k++) {
+        sink_text(s, k == 0 ? "" : ", ");
+        sink_text(s, list->keys[k].sql);
+    }
+}
+
+/* The query has one more row than the page shows: that one says whether there is a next page. */
+static void write_query(const struct http_request *q, const struct http_rows_list *list,
+                        const struct http_cursor *cursor, struct sink *s, struct pg_params *p)
+{
+    sink_text(s, "SELECT ");
+    http_rows_columns(list->schema, s);
+    for (size_t k = 0; k < key_count(list); k++) {
+        sink_text(s, ", (");
+        sink_text(s, list->keys[k].sql);
+        sink_text(s, ")::text");
+    }
+    sink_text(s, " FROM ");
+    sink_text(s, list->from);
+    sink_text(s, " WHERE true");
+    for (const struct http_rows_filter *f = list->filters; f != NULL && f->param != NULL; f++) {
+        if (http_request_has(q, f->param)) {
+            add_param(q, f->param, p);
+            sink_text(s, " AND ");
+            condition(s, f->sql, p->count);
+        }
+    }
+    if (cursor->count > 0) {
+        sink_text(s, " AND (");
+        add_keys(s, list);
+        sink_text(s, list->newest_first ? ") < (" : ") > (");
+        for (size_t k = 0; k < cursor->count; k++) {
+            pg_params_cstr(p, cursor->parts[k]);
+            sink_text(s, k == 0 ? "$" : ", $");
+            sink_i64(s, p->count);
+            sink_text(s, "::");
+            sink_text(s, list->keys[k].type);
+        }
+        sink_byte(s, ')');
+    }
+    sink_text(s, " ORDER BY ");
+    for (size_t k = 0; k < key_count(list); k++) {
+        sink_text(s, k == 0 ? "" : ", ");
+        sink_text(s, list->keys[k].sql);
+        sink_text(s, list->newest_first ? " DESC" : "");
+    }
+    pg_params_i64(p, http_request_number(q, "limit") + 1);
+    sink_text(s, " LIMIT $");
+    sink_i64(s, p->count);
+}
+
+static void reply_rows(struct http_request *q, const struct http_rows_list *list,
+                       const PGresult *rows)
+{
+    int limit = (int)http_request_number(q, "limit");
+    int shown = PQntuples(rows) < limit ? PQntuples(rows) : limit;
+    json_t *items = json_array();
+    for (int row = 0; row < shown; row++) {
+        (void)json_array_append_new(items, http_rows_object(list->schema, rows, row));
+    }
+    char cursor[HTTP_CURSOR_MAX + 1] = "";
+    if (PQntuples(rows) > limit) {
+        char texts[KEYS_MAX][64];
+        const char *parts[KEYS_MAX];
+        for (size_t k = 0; k < key_count(list); k++) {
+            struct span text = pg_get_span(rows, shown - 1, column_count(list->schema) + (int)k);
+            enum res r = span_copy_text(text, texts[k], sizeof texts[k]);
+            assert(r == RES_OK && "a key of at most 63 bytes");
+            (void)r;
+            parts[k] = texts[k];
+        }
+        http_request_cursor_write(list->cursor_kind, parts, key_count(list), cursor);
+    }
+    http_reply_page(q, items, cursor);
+}
+
+void http_rows_page(struct http_request *q, struct pg_pool *pool, const struct http_rows_list *list)
+{
+    struct http_cursor cursor = {.count = 0};
+    if (http_request_cursor(q, list->cursor_kind, key_count(list), &cursor) == RES_INVALID) {
+        return;
+    }
+    char sql[HTTP_ROWS_SQL_BYTES_MAX];
+    struct sink s;
+    struct pg_params p;
+    sink_init(&s, sql, sizeof sql - 1);
+    pg_params_init(&p);
+    write_query(q, list, &cursor, &s, &p);
+    assert(!s.overflow);
+    sql[s.size] = '\0';
+    struct err why;
+    PGresult *rows = NULL;
+    enum res r = pg_pool_run(pool, sql, &p, &rows, &why);
+    if (r == RES_OK) {
+        reply_rows(q, list, rows);
+        PQclear(rows);
+    } else if (r == RES_INVALID && cursor.count > 0) {
+        http_reply_error(q, HTTP_ERROR_CURSOR, NULL); /* a forged key that has not its type */
+    } else {
+        http_rows_fail(q, r, &why);
+    }
+}
+
+/* ---- single rows ---- */
+
+json_t *http_rows_all(struct http_request *q, struct pg_pool *pool,
+                      const struct http_schema *schema, const char *from, const char *where,
+                      const char *tail, const struct pg_params *params)
+{
+    char sql[HTTP_ROWS_SQL_BYTES_MAX];
+    struct sink s;
+    sink_init(&s, sql, sizeof sql - 1);
+    sink_text(&s, "SELECT ");
+    http_rows_columns(schema, &s);
+    sink_text(&s, " FROM ");
+    sink_text(&s, from);
+    sink_text(&s, " WHERE ");
+    sink_text(&s, where);
+    sink_byte(&s, ' ');
+    sink_text(&s, tail);
+    sink_text(&s, " LIMIT ");
+    sink_i64(&s, HTTP_LIMIT_MAX);
+    assert(!s.overflow);
+    sql[s.size] = '\0';
+    struct err why;
+    PGresult *rows = NULL;
+    enum res r = pg_pool_run(pool, sql, params, &rows, &why);
+    if (r != RES_OK) {
+        http_rows_fail(q, r, &why);
+        return NULL;
+    }
+    json_t *items = json_array();
+    for (int row = 0; row < PQntuples(rows); row++) {
+        (void)json_array_append_new(items, http_rows_object(schema, rows, row));
+    }
+    PQclear(rows);
+    return items;
+}
+
+json_t *http_rows_one(struct http_request *q, struct pg_pool *pool,
+                      const struct http_schema *schema, const char *from, const char *where,
+                      const struct pg_params *params)
+{
+    json_t *items = http_rows_all(q, pool, schema, from, where, "", params);
+    if (items == NULL) {
+        return NULL;
+    }
+    json_t *one = json_incref(json_array_get(items, 0));
+    json_decref(items);
+    if (one == NULL) {
+        http_reply_error(q, HTTP_ERROR_NOT_FOUND, NULL);
+    }
+    return one;
+}
