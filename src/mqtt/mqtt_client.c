@@ -96,8 +96,11 @@ static void lose_to_errno(struct mqtt_client *c, int error)
                        "the broker broke TLS off; it most likely refused our certificate");
     } else {
         cause = RES_UNAVAILABLE;
-        (void)snprintf(words, sizeof words, "the connection broke (%s)",
-                       error == 0 ? "closed by the broker" : strerror(error));
+        (void)snprintf(words, sizeof words, "the connection broke (%s)%s",
+                       error == 0 ? "closed by the broker" : strerror(error),
+                       atomic_load(&c->state) == UP
+                           ? ""
+                           : " before the broker answered; it may have refused our certificate");
     }
     lose(c, cause, words);
 }
