@@ -23,9 +23,12 @@
 #define TELEMETRY_BATCH_EVENTS_MAX 4096
 #define TELEMETRY_ID_BYTES_MAX     48
 #define TELEMETRY_PAGE_EVENTS_MAX  1000
+#define TELEMETRY_TYPES_MAX        64
+#define TELEMETRY_BODY_BYTES_MAX   16384
+#define TELEMETRY_CURSOR_BYTES     128
 
 struct telemetry_event {
-    struct span device_id;  /* <= TELEMETRY_ID_BYTES_MAX */
+    struct span device_id;  /* 1..TELEMETRY_ID_BYTES_MAX */
     struct span store_id;   /* <= TELEMETRY_ID_BYTES_MAX */
     struct span session_id; /* size 0: none */
     uint8_t type;           /* 0..63, the caller's numbering */
@@ -33,7 +36,7 @@ struct telemetry_event {
     int64_t counter;
     int64_t device_time_ms;
     int64_t received_ms;
-    struct span body;      /* exact signed bytes */
+    struct span body;      /* exact signed bytes, <= TELEMETRY_BODY_BYTES_MAX */
     struct span signature; /* 64 bytes */
 };
 
@@ -87,7 +90,7 @@ struct telemetry_filter {
 };
 /* Cursor: opaque text from the page before, empty for the first. */
 struct telemetry_page {
-    char next_cursor[96]; /* "" when there is no more */
+    char next_cursor[TELEMETRY_CURSOR_BYTES]; /* "" when there is no more */
     size_t count;
 };
 /* Ordered by (device time, device, epoch, counter), each identity once, at most limit

@@ -1,0 +1,384 @@
+#include "block_codec.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zstd.h>
+
+#define SIGNATURE_BYTES 64
+#define SLOTS           16384
+#define VARINT_MAX      10
+/* Varints a row may take: device, store, session, size, epoch, counter, two times; and its type. */
+#define ROW_BYTES_MAX   (8 * VARINT_MAX + 1)
+#define PLAIN_BYTES_MAX ((size_t)1 << 28)
+
+static_assert(SLOTS >= 4 * TELEMETRY_BATCH_EVENTS_MAX, "the hash table stays sparse");
+static_assert(TELEMETRY_BATCH_EVENTS_MAX < UINT16_MAX, "an index fits a slot");
+
+/* Texts of one block, numbered by first use. */
+struct dictionary {
+    uint16_t slots[SLOTS]; /* index + 1; 0: free */
+    struct span items[TELEMETRY_BATCH_EVENTS_MAX];
+    size_t count;
+};
+
+/* What the difference columns count from, one a device. */
+struct last {
+    uint64_t epoch;
+    uint64_t counter;
+    uint64_t time_ms;
+};
+
+struct block_codec {
+    ZSTD_CCtx *packer;
+    ZSTD_DCtx *unpacker;
+    struct sealed_buffer plain;
+    struct sealed_buffer unpacked;
+    struct dictionary devices;
+    struct dictionary stores;
+    struct dictionary sessions;
+    struct last last[TELEMETRY_BATCH_EVENTS_MAX];
+    uint32_t start[TELEMETRY_BATCH_EVENTS_MAX + 1];
+    uint16_t device[TELEMETRY_BATCH_EVENTS_MAX]; /* of each event */
+    uint16_t order[TELEMETRY_BATCH_EVENTS_MAX];  /* events, device by device */
+    struct telemetry_event events[TELEMETRY_BATCH_EVENTS_MAX];
+};
+
+enum res block_codec_new(struct block_codec **ret)
+{
+    struct block_codec *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return RES_NO_MEMORY;
+    }
+    c->packer = ZSTD_createCCtx();
+    c->unpacker = ZSTD_createDCtx();
+    if (c->packer == NULL || c->unpacker == NULL) {
+        block_codec_free(c);
+        return RES_NO_MEMORY;
+    }
+    *ret = c;
+    return RES_OK;
+}
+
+void block_codec_free(struct block_codec *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    ZSTD_freeCCtx(c->packer);
+    ZSTD_freeDCtx(c->unpacker);
+    sealed_buffer_deinit(&c->plain);
+    sealed_buffer_deinit(&c->unpacked);
+    free(c);
+}
+
+static void dictionary_reset(struct dictionary *d)
+{
+    memset(d->slots, 0, sizeof d->slots);
+    d->count = 0;
+}
+
+static uint16_t dictionary_index(struct dictionary *d, struct span text)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < text.size; i++) {
+        hash = (hash ^ text.data[i]) * 16777619u;
+    }
+    hash ^= hash >> 15;
+    for (uint32_t slot = hash % SLOTS;; slot = (slot + 1) % SLOTS) {
+        uint16_t found = d->slots[slot];
+        if (found == 0) {
+            d->items[d->count++] = text;
+            d->slots[slot] = (uint16_t)d->count;
+            return (uint16_t)(d->count - 1);
+        }
+        if (span_equal(d->items[found - 1], text)) {
+            return (uint16_t)(found - 1);
+        }
+    }
+}
+
+static void put_dictionary(struct sealed_buffer *b, const struct dictionary *d)
+{
+    sealed_put_varint(b, d->count);
+    for (size_t i = 0; i < d->count; i++) {
+        sealed_put_text(b, d->items[i]);
+    }
+}
+
+/* Counting sort of the events by device; stable, so a device's events keep their order. */
+static void order_by_device(struct block_codec *c, size_t count, size_t devices)
+{
+    memset(c->start, 0, (devices + 1) * sizeof c->start[0]);
+    for (size_t i = 0; i < count; i++) {
+        c->start[c->device[i] + 1u]++;
+    }
+    for (size_t d = 0; d < devices; d++) {
+        c->start[d + 1] += c->start[d];
+    }
+    for (size_t i = 0; i < count; i++) {
+        c->order[c->start[c->device[i]]++] = (uint16_t)i;
+    }
+    memset(c->last, 0, devices * sizeof c->last[0]);
+}
+
+static enum res reserve_plain(struct block_codec *c, const struct telemetry_event *events,
+                              size_t count)
+{
+    size_t bytes = 3 * VARINT_MAX;
+    for (size_t i = 0; i < count; i++) {
+        bytes += ROW_BYTES_MAX + events[i].body.size + events[i].device_id.size +
+                 events[i].store_id.size + events[i].session_id.size + 3 * VARINT_MAX;
+    }
+    c->plain.size = 0;
+    return sealed_buffer_reserve(&c->plain, bytes);
+}
+
+static void put_columns(struct block_codec *c, const struct telemetry_event *events, size_t count)
+{
+    struct sealed_buffer *b = &c->plain;
+    struct last *last = c->last;
+    for (size_t i = 0; i < count; i++) {
+        const struct telemetry_event *e = &events[c->order[i]];
+        sealed_put_varint(b, dictionary_index(&c->stores, e->store_id));
+    }
+    for (size_t i = 0; i < count; i++) {
+        sealed_put_varint(b, dictionary_index(&c->sessions, events[c->order[i]].session_id));
+    }
+    for (size_t i = 0; i < count; i++) {
+        sealed_put_u8(b, events[c->order[i]].type);
+    }
+    for (size_t i = 0; i < count; i++) {
+        sealed_put_varint(b, events[c->order[i]].body.size);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct last *l = &last[c->device[c->order[i]]];
+        uint64_t epoch = (uint64_t)events[c->order[i]].epoch;
+        sealed_put_signed(b, (int64_t)(epoch - l->epoch));
+        l->epoch = epoch;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct last *l = &last[c->device[c->order[i]]];
+        uint64_t counter = (uint64_t)events[c->order[i]].counter;
+        sealed_put_signed(b, (int64_t)(counter - l->counter));
+        l->counter = counter;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct last *l = &last[c->device[c->order[i]]];
+        uint64_t time_ms = (uint64_t)events[c->order[i]].device_time_ms;
+        sealed_put_signed(b, (int64_t)(time_ms - l->time_ms));
+        l->time_ms = time_ms;
+    }
+    uint64_t received = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t now = (uint64_t)events[i].received_ms;
+        sealed_put_signed(b, (int64_t)(now - received));
+        received = now;
+    }
+    for (size_t i = 0; i < count; i++) {
+        sealed_put(b, events[c->order[i]].body);
+    }
+}
+
+static enum res build_plain(struct block_codec *c, const struct telemetry_event *events,
+                            size_t count)
+{
+    enum res r = reserve_plain(c, events, count);
+    if (r != RES_OK) {
+        return r;
+    }
+    dictionary_reset(&c->devices);
+    dictionary_reset(&c->stores);
+    dictionary_reset(&c->sessions);
+    for (size_t i = 0; i < count; i++) {
+        c->device[i] = dictionary_index(&c->devices, events[i].device_id);
+    }
+    order_by_device(c, count, c->devices.count);
+    for (size_t i = 0; i < count; i++) {
+        (void)dictionary_index(&c->stores, events[c->order[i]].store_id);
+        (void)dictionary_index(&c->sessions, events[c->order[i]].session_id);
+    }
+    put_dictionary(&c->plain, &c->devices);
+    put_dictionary(&c->plain, &c->stores);
+    put_dictionary(&c->plain, &c->sessions);
+    for (size_t i = 0; i < count; i++) {
+        sealed_put_varint(&c->plain, c->device[i]);
+    }
+    put_columns(c, events, count);
+    return RES_OK;
+}
+
+enum res block_codec_encode(struct block_codec *c, struct span writer,
+                            const struct telemetry_event *events, size_t count, bool compress,
+                            struct sealed_buffer *out)
+{
+    assert(count > 0 && count <= TELEMETRY_BATCH_EVENTS_MAX);
+    enum res r = build_plain(c, events, count);
+    if (r != RES_OK) {
+        return r;
+    }
+    r = sealed_start(out, BLOCK_CODEC_KIND);
+    if (r != RES_OK) {
+        return r;
+    }
+    size_t bound = compress ? ZSTD_compressBound(c->plain.size) : c->plain.size;
+    r = sealed_buffer_reserve(out, writer.size + 5 * VARINT_MAX + bound + count * SIGNATURE_BYTES);
+    if (r != RES_OK) {
+        return r;
+    }
+    sealed_put_text(out, writer);
+    sealed_put_varint(out, count);
+    sealed_put_u8(out, compress ? 1 : 0);
+    sealed_put_varint(out, c->plain.size);
+    size_t packed_size = c->plain.size;
+    if (compress) {
+        /* the packed size is not known yet: eight fixed bytes are kept for it */
+        size_t at = out->size;
+        sealed_put_fixed(out, 0);
+        packed_size = ZSTD_compressCCtx(c->packer, out->data + out->size, bound, c->plain.data,
+                                        c->plain.size, BLOCK_CODEC_LEVEL);
+        if (ZSTD_isError(packed_size)) {
+            return RES_NO_MEMORY; /* the output has room for the worst case: nothing else fails */
+        }
+        size_t end = out->size + packed_size;
+        out->size = at;
+        sealed_put_fixed(out, packed_size);
+        out->size = end;
+    } else {
+        sealed_put_fixed(out, packed_size);
+        sealed_put(out, span_of(c->plain.data, c->plain.size));
+    }
+    for (size_t i = 0; i < count; i++) {
+        sealed_put(out, events[i].signature);
+    }
+    return RES_OK;
+}
+
+static void get_dictionary(struct sealed_reader *in, struct dictionary *d)
+{
+    size_t count = sealed_get_varint(in);
+    if (count > TELEMETRY_BATCH_EVENTS_MAX) {
+        in->bad = true;
+        count = 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        d->items[i] = sealed_get_text(in);
+    }
+    d->count = count;
+}
+
+static struct span get_item(struct sealed_reader *in, const struct dictionary *d)
+{
+    size_t index = sealed_get_varint(in);
+    if (index >= d->count) {
+        in->bad = true;
+        return SPAN_NONE;
+    }
+    return d->items[index];
+}
+
+static void get_columns(struct block_codec *c, struct sealed_reader *in, size_t count)
+{
+    struct telemetry_event *events = c->events;
+    for (size_t i = 0; i < count; i++) {
+        events[c->order[i]].store_id = get_item(in, &c->stores);
+    }
+    for (size_t i = 0; i < count; i++) {
+        events[c->order[i]].session_id = get_item(in, &c->sessions);
+    }
+    for (size_t i = 0; i < count; i++) {
+        events[c->order[i]].type = sealed_get_u8(in);
+    }
+    for (size_t i = 0; i < count; i++) {
+        events[c->order[i]].body.size = sealed_get_varint(in);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct last *l = &c->last[c->device[c->order[i]]];
+        l->epoch += (uint64_t)sealed_get_signed(in);
+        events[c->order[i]].epoch = (int64_t)l->epoch;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct last *l = &c->last[c->device[c->order[i]]];
+        l->counter += (uint64_t)sealed_get_signed(in);
+        events[c->order[i]].counter = (int64_t)l->counter;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct last *l = &c->last[c->device[c->order[i]]];
+        l->time_ms += (uint64_t)sealed_get_signed(in);
+        events[c->order[i]].device_time_ms = (int64_t)l->time_ms;
+    }
+    uint64_t received = 0;
+    for (size_t i = 0; i < count; i++) {
+        received += (uint64_t)sealed_get_signed(in);
+        events[i].received_ms = (int64_t)received;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct telemetry_event *e = &events[c->order[i]];
+        e->body = sealed_get(in, e->body.size);
+    }
+}
+
+static enum res read_plain(struct block_codec *c, struct span plain, size_t count)
+{
+    struct sealed_reader in = sealed_reader_of(plain);
+    get_dictionary(&in, &c->devices);
+    get_dictionary(&in, &c->stores);
+    get_dictionary(&in, &c->sessions);
+    for (size_t i = 0; i < count; i++) {
+        size_t device = sealed_get_varint(&in);
+        if (device >= c->devices.count) {
+            return RES_CORRUPT;
+        }
+        c->device[i] = (uint16_t)device;
+        c->events[i].device_id = c->devices.items[device];
+    }
+    if (in.bad) {
+        return RES_CORRUPT;
+    }
+    order_by_device(c, count, c->devices.count);
+    get_columns(c, &in, count);
+    return in.bad || in.at != in.end ? RES_CORRUPT : RES_OK;
+}
+
+enum res block_codec_decode(struct block_codec *c, struct span content, struct span *ret_writer,
+                            const struct telemetry_event **ret_events, size_t *ret_count)
+{
+    struct sealed_reader in = sealed_reader_of(content);
+    struct span writer = sealed_get_text(&in);
+    size_t count = sealed_get_varint(&in);
+    uint8_t codec = sealed_get_u8(&in);
+    size_t plain_size = sealed_get_varint(&in);
+    struct span packed = sealed_get(&in, sealed_get_fixed(&in));
+    if (in.bad || count == 0 || count > TELEMETRY_BATCH_EVENTS_MAX || codec > 1 ||
+        plain_size > PLAIN_BYTES_MAX) {
+        return RES_CORRUPT;
+    }
+    struct span plain = packed;
+    if (codec == 1) {
+        c->unpacked.size = 0;
+        enum res r = sealed_buffer_reserve(&c->unpacked, plain_size);
+        if (r != RES_OK) {
+            return r;
+        }
+        size_t size = ZSTD_decompressDCtx(c->unpacker, c->unpacked.data, plain_size, packed.data,
+                                          packed.size);
+        if (ZSTD_isError(size)) {
+            return RES_CORRUPT;
+        }
+        plain = span_of(c->unpacked.data, size);
+    }
+    if (plain.size != plain_size || read_plain(c, plain, count) != RES_OK) {
+        return RES_CORRUPT;
+    }
+    for (size_t i = 0; i < count; i++) {
+        c->events[i].signature = sealed_get(&in, SIGNATURE_BYTES);
+    }
+    if (in.bad || in.at != in.end) {
+        return RES_CORRUPT;
+    }
+    *ret_writer = writer;
+    *ret_events = c->events;
+    *ret_count = count;
+    return RES_OK;
+}
