@@ -51,6 +51,10 @@ static void become_service(const struct supervise_service *service, const struct
         dup2(log_fd, STDERR_FILENO) < 0) {
         _exit(EXIT_NO_SETUP);
     }
+    if (service->become != NULL) {
+        service->become(service->context);
+        _exit(EXIT_NO_EXEC);
+    }
     /* execv takes char *const[] for history's sake; it does not write to them. */
     union {
         const char *const *in;
@@ -71,7 +75,7 @@ static enum res spawn(struct supervise_service *service, struct err *why)
             return RES_NOT_FOUND;
         }
     }
-    if (access(service->argv[0], X_OK) != 0) {
+    if (service->become == NULL && access(service->argv[0], X_OK) != 0) {
         err_set(why, "cannot run %s: %s: %s; run script/setup or name another in endcap.conf",
                 service->name, service->argv[0], strerror(errno));
         return RES_UNAVAILABLE;
