@@ -71,9 +71,10 @@ class Platform:
             raise Failed(f"endcap {' '.join(map(str, words[:2]))}: {done.stderr.strip()}")
         return done.stdout
 
-    def start(self):
+    def start(self, broker_port=0, api_port=0):
         self.process = subprocess.Popen(
-            [self.endcap, "up", "--data", self.data, "--broker-port", "0", "--api-port", "0"],
+            [self.endcap, "up", "--data", self.data, "--broker-port", str(broker_port),
+             "--api-port", str(api_port)],
             stdout=subprocess.DEVNULL, stderr=open(self.data / "up.log", "ab"))
         ready = self.data / "run/ports.json"
         while not ready.exists():
@@ -135,6 +136,11 @@ class Cart:
     def ask_to_finish(self):
         self.process.send_signal(signal.SIGTERM)
 
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
 
 def wreak(platform, carts, rng, counts):
     """One piece of bad luck."""
@@ -154,6 +160,14 @@ def wreak(platform, carts, rng, counts):
                 pass
 
 
+def check_alive(platform, carts):
+    if platform.process.poll() is not None:
+        raise Failed("endcap up ended by itself; its log is up.log")
+    for cart in carts:
+        if cart.process.poll() is not None:
+            raise Failed(f"{cart.name} ended by itself; its log is {cart.home}/cart.log")
+
+
 def shop(platform, carts, chosen):
     """Until time is up or Ctrl-C; the live view is `endcap watch` itself."""
     rng = random.Random(chosen.seed)
@@ -165,11 +179,7 @@ def shop(platform, carts, chosen):
     try:
         while end is None or time.monotonic() < end:
             time.sleep(0.1)
-            if platform.process.poll() is not None:
-                raise Failed("endcap up ended by itself; its log is up.log")
-            for cart in carts:
-                if cart.process.poll() is not None:
-                    raise Failed(f"{cart.name} ended by itself; its log is {cart.home}/cart.log")
+            check_alive(platform, carts)
             if chosen.chaos and time.monotonic() > trouble:
                 wreak(platform, carts, rng, counts)
                 trouble = time.monotonic() + rng.uniform(0.5, 4)
@@ -214,27 +224,32 @@ def settle(platform, carts):
         time.sleep(0.5)
 
 
+def open_store(platform, chosen, data, carts):
+    """Starts the platform, fills a store, and appends its carts, already shopping."""
+    platform.start()
+    platform.run("store", "create", "--store", STORE, "--partner", "DEMO", "--name",
+                 "Endcap demo, Andheri", "--region", "IN-MH", "--timezone", "Asia/Kolkata",
+                 "--currency", "INR")
+    say(platform.run("catalog", "import", chosen.catalog, "--store", STORE).strip()
+        .split("\n")[-1])
+    products = data / "products.csv"
+    products.write_text(platform.run("catalog", "list", "--store", STORE, "--csv"))
+    shelf = shopping.Shelf(shopping.read_products(products))
+    baskets = shopping.read_baskets(chosen.baskets)
+    rng = random.Random(chosen.seed)
+    for number in range(1, chosen.carts + 1):
+        trips = data / f"trips-{number}.txt"
+        rng.shuffle(baskets)
+        shopping.write_trips(trips, baskets, shelf, chosen.seed + number)
+        carts.append(Cart(number, platform, chosen.build, trips, chosen))
+
+
 def run(chosen, data):
     platform = Platform(chosen.build, data)
     carts = []
     try:
         say(f"starting the platform in {data}")
-        platform.start()
-        platform.run("store", "create", "--store", STORE, "--partner", "DEMO", "--name",
-                     "Endcap demo, Andheri", "--region", "IN-MH", "--timezone", "Asia/Kolkata",
-                     "--currency", "INR")
-        say(platform.run("catalog", "import", chosen.catalog, "--store", STORE).strip()
-            .split("\n")[-1])
-        products = data / "products.csv"
-        products.write_text(platform.run("catalog", "list", "--store", STORE, "--csv"))
-        shelf = shopping.Shelf(shopping.read_products(products))
-        baskets = shopping.read_baskets(chosen.baskets)
-        rng = random.Random(chosen.seed)
-        for number in range(1, chosen.carts + 1):
-            trips = data / f"trips-{number}.txt"
-            rng.shuffle(baskets)
-            shopping.write_trips(trips, baskets, shelf, chosen.seed + number)
-            carts.append(Cart(number, platform, chosen.build, trips, chosen))
+        open_store(platform, chosen, data, carts)
         say(f"{len(carts)} carts are shopping; REST is at {platform.api}")
         counts = shop(platform, carts, chosen)
         say("draining: carts finish their trips")
@@ -249,9 +264,7 @@ def run(chosen, data):
         return 0 if all(result.get(name, 1) == 0 for name in zero) and not late else 1
     finally:
         for cart in carts:
-            if cart.process.poll() is None:
-                cart.process.kill()
-                cart.process.wait()
+            cart.kill()
         platform.stop()
 
 
