@@ -20,11 +20,12 @@ static void ask_to_stop(int signal_number)
 
 static void help(void)
 {
-    printf("usage: endcap up [--data DIR] [--KEY VALUE ...]\n\n"
-           "Starts PostgreSQL, the broker, ingest, worker and api in one data directory, and\n"
-           "watches over them until Ctrl-C or SIGTERM.\n\n"
-           "  --data DIR              the installation ($ENDCAP_DATA, else ./endcap-data)\n\n"
-           "Settings, from DIR/endcap.conf (`key = value`) or as options (`--broker-port 8884`):\n");
+    printf(
+        "usage: endcap up [--data DIR] [--KEY VALUE ...]\n\n"
+        "Starts PostgreSQL, the broker, ingest, worker and api in one data directory, and\n"
+        "watches over them until Ctrl-C or SIGTERM.\n\n"
+        "  --data DIR              the installation ($ENDCAP_DATA, else ./endcap-data)\n\n"
+        "Settings, from DIR/endcap.conf (`key = value`) or as options (`--broker-port 8884`):\n");
     for (const struct settings_entry *e = install_settings_table(); e->key != NULL; e++) {
         printf("  %-22s  %s%s%s%s\n", e->key, e->summary, e->initial[0] == '\0' ? "" : " (",
                e->initial, e->initial[0] == '\0' ? "" : ")");

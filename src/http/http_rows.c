@@ -66,7 +66,7 @@ static json_t *time_json(int64_t ms)
 static json_t *value_json(const struct http_field *f, const PGresult *rows, int row, int column)
 {
     struct span text;
-    if (pg_is_null(rows, row, column)) {
+    if (pg_get_is_null(rows, row, column)) {
         return json_null();
     }
     switch (f->type) {

@@ -113,8 +113,8 @@ static enum res ensure_broker(const struct pki_ca *ca, const char *root, const c
                               struct err *why)
 {
     char paths[4][FILE_PATH_BYTES_MAX];
-    static const char *const files[] = {"broker/server.crt", "broker/server.key",
-                                        "broker/ca.crt", "ca/ca.crt"};
+    static const char *const files[] = {"broker/server.crt", "broker/server.key", "broker/ca.crt",
+                                        "ca/ca.crt"};
     enum res r = RES_OK;
     for (size_t i = 0; r == RES_OK && i < 4; i++) {
         r = file_path(paths[i], why, "%s/%s", root, files[i]);
@@ -127,8 +127,7 @@ static enum res ensure_broker(const struct pki_ca *ca, const char *root, const c
     (void)snprintf(list, sizeof list, "%s", names);
     size_t count = split(list, each);
     if (count > PKI_SERVER_NAMES_MAX) {
-        err_set(why, "`broker_names` in endcap.conf has more than %d names",
-                PKI_SERVER_NAMES_MAX);
+        err_set(why, "`broker_names` in endcap.conf has more than %d names", PKI_SERVER_NAMES_MAX);
         return RES_LIMIT;
     }
     char pem[PKI_PEM_BYTES_MAX];

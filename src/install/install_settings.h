@@ -17,8 +17,9 @@
 /* The table of every setting, for help texts. */
 const struct settings_entry *install_settings_table(void);
 
-/* `data` as given with --data; NULL: $ENDCAP_DATA, else ./endcap-data. Absolute in ret_root, without
- * links. With `make` the directory is made; without it RES_NOT_FOUND says to run `endcap up`. */
+/* `data` as given with --data; NULL: $ENDCAP_DATA, else ./endcap-data. Absolute in ret_root,
+ * without links. With `make` the directory is made; without it RES_NOT_FOUND says to run `endcap
+ * up`. */
 MUST_CHECK enum res install_settings_root(const char *data, bool make,
                                           char ret_root[FILE_PATH_BYTES_MAX], struct err *why);
 MUST_CHECK enum res install_settings_load(const char *root, struct settings *ret, struct err *why);

@@ -16,7 +16,7 @@
 #include "listen_port.h"
 
 #define READY_MS    30000
-#define PLUGIN_NAME "endcap_broker_plugin.so"
+#define PLUGIN_NAME "endcap-broker-plugin.so"
 
 static const char *const names[INSTALL_SERVICES] = {"postgres", "broker", "ingest", "worker",
                                                     "api"};
@@ -74,8 +74,8 @@ static enum res find_plugin(struct install_up *up, struct err *why)
     int size = slash == NULL ? 0 : (int)(slash - up->program);
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         char candidate[FILE_PATH_BYTES_MAX];
-        enum res r = file_path(candidate, why, "%.*s/%s/" PLUGIN_NAME, size, up->program,
-                               places[i]);
+        enum res r =
+            file_path(candidate, why, "%.*s/%s/" PLUGIN_NAME, size, up->program, places[i]);
         if (r != RES_OK) {
             return r;
         }
@@ -83,8 +83,9 @@ static enum res find_plugin(struct install_up *up, struct err *why)
             return file_path(up->plugin, why, "%s", candidate);
         }
     }
-    err_set(why, "the broker plugin " PLUGIN_NAME " is not beside %s; build it or name it with "
-                 "`broker_plugin` in endcap.conf",
+    err_set(why,
+            "the broker plugin " PLUGIN_NAME " is not beside %s; build it or name it with "
+            "`broker_plugin` in endcap.conf",
             up->program);
     return RES_NOT_FOUND;
 }
@@ -100,8 +101,8 @@ static enum res find_program(struct install_up *up, struct err *why)
     return find_plugin(up, why);
 }
 
-static void set_service(struct install_up *up, enum install_service which,
-                        const char *const *argv, int stop_signal)
+static void set_service(struct install_up *up, enum install_service which, const char *const *argv,
+                        int stop_signal)
 {
     up->services[which] = (struct supervise_service){.name = names[which],
                                                      .argv = argv,
@@ -251,8 +252,8 @@ static enum res write_ports(const struct install_up *up, struct err *why)
     if (r != RES_OK) {
         return r;
     }
-    int size = snprintf(text, sizeof text, "{\"broker\":%u,\"api\":%u}\n", up->broker_port,
-                        up->api_port);
+    int size =
+        snprintf(text, sizeof text, "{\"broker\":%u,\"api\":%u}\n", up->broker_port, up->api_port);
     return file_write(path, text, (size_t)size, 0644, why);
 }
 

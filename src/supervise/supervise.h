@@ -25,8 +25,8 @@ struct supervise_service {
     const char *user;        /* run as this system user when we are root; NULL: as we are */
     /* Instead of argv and user: called in the child, becomes the server, does not return. */
     void (*become)(void *context);
-    int stop_signal;         /* what makes it stop orderly */
-    const char *log_path;    /* standard output and error are appended there */
+    int stop_signal;      /* what makes it stop orderly */
+    const char *log_path; /* standard output and error are appended there */
     /* RES_OK: it serves; RES_AGAIN: not yet. Called by supervise_start only. */
     enum res (*ready)(void *context, struct err *why);
     void *context; /* of ready and become */
