@@ -18,6 +18,8 @@ struct command {
 /* In the order of `endcap --help`; ends with a NULL name. */
 extern const struct command commands[];
 
+int cmd_ca(int argc, char **argv);
+int cmd_device(int argc, char **argv);
 int cmd_up(int argc, char **argv);
 
 #endif

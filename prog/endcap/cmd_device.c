@@ -1,0 +1,381 @@
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "file.h"
+#include "install_settings.h"
+#include "model.h"
+#include "pki_registry.h"
+#include "timestamp.h"
+
+static const char help[] =
+    "usage: endcap device provision --kind cart|label --store S --device ID [options]\n"
+    "       endcap device revoke --device ID [--reason TEXT]\n"
+    "       endcap device list [--store S]\n\n"
+    "Gives a device its certificate, takes it away, shows who has one.\n\n"
+    "  --data DIR        the installation (default $ENDCAP_DATA or ./endcap-data)\n"
+    "  --kind KIND       cart or label\n"
+    "  --store S         the device's store\n"
+    "  --device ID       CART-[A-Z0-9]{4,12} or ESP32-[A-Z0-9]{6}\n"
+    "  --csr FILE        a PKCS#10 request; only its P-256 key is taken (without: a key is made)\n"
+    "  --serial TEXT     a cart's hardware serial (default: its id)\n"
+    "  --days N          validity, 1 to 3650 (default 730)\n"
+    "  --out DIR         where ID.crt, ID.key, ca.crt and platform.pub go (default: ID)\n"
+    "  --json            answer as one JSON object a line\n";
+
+struct arguments {
+    const char *data;
+    const char *kind;
+    const char *store;
+    const char *device;
+    const char *csr;
+    const char *serial;
+    const char *out;
+    const char *reason;
+    long days;
+    bool json;
+};
+
+/* What every subcommand works on. */
+struct desk {
+    char ca_directory[FILE_PATH_BYTES_MAX];
+    char broker_directory[FILE_PATH_BYTES_MAX];
+    struct pki_ca *ca;
+    struct pg_conn *connection;
+    struct pki_registry registry;
+};
+
+static struct span span_or_none(const char *text)
+{
+    return text == NULL ? SPAN_NONE : span_of(text, strlen(text));
+}
+
+static enum res desk_open(struct desk *d, const struct arguments *a, struct err *why)
+{
+    struct model_place place;
+    char root[FILE_PATH_BYTES_MAX];
+    *d = (struct desk){.ca = NULL};
+    enum res r = install_settings_root(a->data, false, root, why);
+    if (r == RES_OK) {
+        r = file_path(d->ca_directory, why, "%s/ca", root);
+    }
+    if (r == RES_OK) {
+        r = file_path(d->broker_directory, why, "%s/broker", root);
+    }
+    if (r == RES_OK) {
+        r = pki_ca_open(d->ca_directory, &d->ca, why);
+    }
+    if (r == RES_OK) {
+        r = model_place(root, NULL, &place, why);
+    }
+    if (r == RES_OK) {
+        r = model_connect(&place, MODEL_ADMIN, "endcap device", 0, &d->connection, why);
+    }
+    if (r == RES_OK) {
+        r = model_scope(d->connection, "operator", NULL, NULL, why);
+    }
+    d->registry = (struct pki_registry){.connection = d->connection,
+                                        .ca = d->ca,
+                                        .ca_directory = d->ca_directory,
+                                        .broker_directory = d->broker_directory};
+    return r;
+}
+
+static void desk_close(struct desk *d)
+{
+    pg_conn_close(d->connection);
+    pki_ca_close(d->ca);
+}
+
+static int complain(const struct err *why)
+{
+    (void)fprintf(stderr, "endcap device: %s\n", why->text);
+    return COMMAND_FAILED;
+}
+
+static int misuse(const char *words)
+{
+    (void)fprintf(stderr, "endcap device: %s; `endcap device --help` tells how\n", words);
+    return COMMAND_USAGE;
+}
+
+/* DIR/NAME from the installation's ca folder. */
+static enum res copy_file(const struct desk *d, const char *directory, const char *name,
+                          struct err *why)
+{
+    char from[FILE_PATH_BYTES_MAX];
+    char to[FILE_PATH_BYTES_MAX];
+    char content[PKI_PEM_BYTES_MAX];
+    size_t size = 0;
+    enum res r = file_path(from, why, "%s/%s", d->ca_directory, name);
+    if (r == RES_OK) {
+        r = file_path(to, why, "%s/%s", directory, name);
+    }
+    if (r == RES_OK) {
+        r = file_read(from, content, sizeof content, &size, why);
+    }
+    return r == RES_OK ? file_write(to, content, size, 0644, why) : r;
+}
+
+/* Before anything is registered: a certificate that cannot be written down would be lost. */
+static enum res prepare_out(const struct arguments *a, struct err *why)
+{
+    enum res r = file_make_directory(a->out, 0700, why);
+    if (r == RES_OK && access(a->out, W_OK | X_OK) != 0) {
+        err_set(why, "cannot write into %s: %s", a->out, strerror(errno));
+        r = RES_DENIED;
+    }
+    return r;
+}
+
+static enum res write_out(const struct desk *d, const struct arguments *a,
+                          const struct pki_certificate *made, struct err *why)
+{
+    char path[FILE_PATH_BYTES_MAX];
+    enum res r = RES_OK;
+    if (made->key_pem[0] != '\0') {
+        r = file_path(path, why, "%s/%s.key", a->out, made->identity.id);
+        if (r == RES_OK) {
+            r = file_write(path, made->key_pem, strlen(made->key_pem), 0600, why);
+        }
+    }
+    if (r == RES_OK) {
+        r = file_path(path, why, "%s/%s.crt", a->out, made->identity.id);
+    }
+    if (r == RES_OK) {
+        r = file_write(path, made->pem, strlen(made->pem), 0644, why);
+    }
+    if (r == RES_OK) {
+        r = copy_file(d, a->out, "ca.crt", why);
+    }
+    if (r == RES_OK) {
+        r = copy_file(d, a->out, "platform.pub", why);
+    }
+    if (r != RES_OK) {
+        err_prefix(why,
+                   "%s is registered, but its files could not be written (revoke it and "
+                   "provision again)",
+                   made->identity.id);
+    }
+    return r;
+}
+
+static void time_text(int64_t time_ms, char ret_text[TIMESTAMP_TEXT_BYTES + 1])
+{
+    struct sink s;
+    sink_init(&s, ret_text, TIMESTAMP_TEXT_BYTES);
+    timestamp_write(&s, time_ms);
+    ret_text[s.size] = '\0';
+}
+
+/* Ids, stores, serials and subjects are of our own alphabets: nothing in them needs escaping. */
+static void print_made(const struct arguments *a, const struct pki_certificate *made)
+{
+    char end[TIMESTAMP_TEXT_BYTES + 1];
+    time_text(made->not_after_ms, end);
+    if (a->json) {
+        printf("{\"deviceId\":\"%s\",\"kind\":\"%s\",\"storeId\":\"%s\",\"serial\":\"%s\","
+               "\"subject\":\"%s\",\"notAfter\":\"%s\"}\n",
+               made->identity.id, pki_kind_name(made->identity.kind), made->identity.store_id,
+               made->identity.serial, made->subject, end);
+    } else {
+        printf("%s of store %s: certificate %s until %s, in %s\n", made->identity.id,
+               made->identity.store_id, made->identity.serial, end, a->out);
+    }
+}
+
+static enum res read_csr(const struct arguments *a, char *ret_text, size_t size,
+                         struct span *ret_csr, struct err *why)
+{
+    size_t length = 0;
+    if (a->csr == NULL) {
+        *ret_csr = SPAN_NONE;
+        return RES_OK;
+    }
+    enum res r = file_read(a->csr, ret_text, size, &length, why);
+    if (r == RES_OK) {
+        *ret_csr = span_of(ret_text, length);
+    }
+    return r;
+}
+
+static int provision(struct arguments *a)
+{
+    struct pki_request request = {.kind = PKI_CART};
+    if (a->kind == NULL || pki_kind_read(span_or_none(a->kind), &request.kind) != RES_OK ||
+        request.kind == PKI_SERVICE) {
+        return misuse("--kind is cart or label");
+    }
+    if (a->store == NULL || a->device == NULL) {
+        return misuse("--store and --device are needed");
+    }
+    if (a->days < 1 || a->days > PKI_DEVICE_DAYS_MAX) {
+        return misuse("--days is 1 to 3650");
+    }
+    request.id = span_or_none(a->device);
+    request.store_id = span_or_none(a->store);
+    pki_issue_period(&request, (unsigned)a->days);
+    a->out = a->out == NULL ? a->device : a->out;
+    struct err why = {""};
+    struct desk desk;
+    struct pki_certificate made;
+    char csr_text[PKI_CSR_BYTES_MAX + 1];
+    struct span csr = SPAN_NONE;
+    enum res r = desk_open(&desk, a, &why);
+    if (r == RES_OK && !pki_id_valid(request.kind, request.id)) {
+        err_set(&why, "`%.64s` is not an id of a %s", a->device, a->kind);
+        r = RES_INVALID;
+    }
+    if (r == RES_OK) {
+        r = read_csr(a, csr_text, sizeof csr_text, &csr, &why);
+    }
+    if (r == RES_OK) {
+        r = prepare_out(a, &why);
+    }
+    if (r == RES_OK) {
+        r = pki_registry_provision(&desk.registry, &request, csr, span_or_none(a->serial), &made,
+                                   &why);
+    }
+    if (r == RES_OK) {
+        r = write_out(&desk, a, &made, &why);
+        pki_certificate_cleanse(&made);
+    }
+    if (r == RES_OK) {
+        print_made(a, &made);
+    }
+    desk_close(&desk);
+    return r == RES_OK ? 0 : complain(&why);
+}
+
+static int revoke_one(const struct arguments *a)
+{
+    if (a->device == NULL) {
+        return misuse("--device is needed");
+    }
+    struct err why = {""};
+    struct desk desk;
+    enum res r = desk_open(&desk, a, &why);
+    if (r == RES_OK) {
+        r = pki_registry_revoke(&desk.registry, span_or_none(a->device), span_or_none(a->reason),
+                                &why);
+    }
+    if (r == RES_OK && a->json) {
+        printf("{\"deviceId\":\"%s\",\"revoked\":true}\n", a->device);
+    } else if (r == RES_OK) {
+        printf("%s is revoked; a live session ends within seconds\n", a->device);
+    }
+    desk_close(&desk);
+    return r == RES_OK ? 0 : complain(&why);
+}
+
+static void print_row(void *context, const struct pki_registry_row *row)
+{
+    const struct arguments *a = context;
+    char end[TIMESTAMP_TEXT_BYTES + 1];
+    char revoked[TIMESTAMP_TEXT_BYTES + 1];
+    bool valid = row->revoked_ms == 0;
+    time_text(row->not_after_ms, end);
+    time_text(row->revoked_ms, revoked);
+    if (a->json) {
+        printf("{\"deviceId\":\"%.*s\",\"kind\":\"%.*s\",\"storeId\":\"%.*s\",",
+               (int)row->device_id.size, (const char *)row->device_id.data, (int)row->kind.size,
+               (const char *)row->kind.data, (int)row->store_id.size,
+               (const char *)row->store_id.data);
+        printf("\"serial\":\"%.*s\",\"notAfter\":\"%s\",\"revokedAt\":%s%s%s}\n",
+               (int)row->serial.size, (const char *)row->serial.data, end, valid ? "" : "\"",
+               valid ? "null" : revoked, valid ? "" : "\"");
+        return;
+    }
+    printf("%-18.*s %-6.*s %-24.*s %.*s until %s%s%s\n", (int)row->device_id.size,
+           (const char *)row->device_id.data, (int)row->kind.size, (const char *)row->kind.data,
+           (int)row->store_id.size, (const char *)row->store_id.data, (int)row->serial.size,
+           (const char *)row->serial.data, end, valid ? "" : ", revoked ", valid ? "" : revoked);
+}
+
+static int list(struct arguments *a)
+{
+    struct err why = {""};
+    struct desk desk;
+    enum res r = desk_open(&desk, a, &why);
+    if (r == RES_OK) {
+        r = pki_registry_list(&desk.registry, span_or_none(a->store), print_row, a, &why);
+    }
+    desk_close(&desk);
+    return r == RES_OK ? 0 : complain(&why);
+}
+
+static bool read_days(const char *text, long *ret_days)
+{
+    char *end;
+    errno = 0;
+    long days = strtol(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0') {
+        return false;
+    }
+    *ret_days = days;
+    return true;
+}
+
+static int read_arguments(int argc, char **argv, struct arguments *a)
+{
+    static const struct option options[] = {
+        {"data", required_argument, NULL, 'd'},  {"kind", required_argument, NULL, 'k'},
+        {"store", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'i'},
+        {"csr", required_argument, NULL, 'c'},   {"serial", required_argument, NULL, 'n'},
+        {"out", required_argument, NULL, 'o'},   {"reason", required_argument, NULL, 'r'},
+        {"days", required_argument, NULL, 'y'},  {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
+    int option;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        const struct {
+            int letter;
+            const char **to;
+        } texts[] = {{'d', &a->data}, {'k', &a->kind},   {'s', &a->store}, {'i', &a->device},
+                     {'c', &a->csr},  {'n', &a->serial}, {'o', &a->out},   {'r', &a->reason}};
+        bool known = option == 'j' || (option == 'y' && read_days(optarg, &a->days));
+        a->json = a->json || option == 'j';
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+            if (texts[i].letter == option) {
+                *texts[i].to = optarg;
+                known = true;
+            }
+        }
+        if (option == 'h') {
+            (void)fputs(help, stdout);
+            return -1;
+        }
+        if (!known) {
+            return misuse("an option is unknown or its value is no number");
+        }
+    }
+    return optind == argc ? 0 : misuse("there is a word too many");
+}
+
+int cmd_device(int argc, char **argv)
+{
+    struct arguments a = {.days = PKI_DEVICE_DAYS_DEFAULT};
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        (void)fputs(help, argc < 2 ? stderr : stdout);
+        return argc < 2 ? COMMAND_USAGE : 0;
+    }
+    int code = read_arguments(argc - 1, argv + 1, &a);
+    if (code != 0) {
+        return code < 0 ? 0 : code;
+    }
+    if (strcmp(argv[1], "provision") == 0) {
+        return provision(&a);
+    }
+    if (strcmp(argv[1], "revoke") == 0) {
+        return revoke_one(&a);
+    }
+    if (strcmp(argv[1], "list") == 0) {
+        return list(&a);
+    }
+    return misuse("the subcommands are provision, revoke and list");
+}
