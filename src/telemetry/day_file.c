@@ -89,10 +89,11 @@ enum res day_file_corrupt(const struct day_file *f, enum day_file_table table, i
     return RES_CORRUPT;
 }
 
-/* One result and one sentence for what SQLite says. */
+/* One result and one sentence for what SQLite says. It keeps the errno of a failed commit to
+ * itself: the callers clear errno before a step. */
 static enum res failed(sqlite3 *db, const char *path, int code, struct err *why)
 {
-    int number = db == NULL ? 0 : sqlite3_system_errno(db);
+    int number = db == NULL || sqlite3_system_errno(db) == 0 ? errno : sqlite3_system_errno(db);
     int primary = code & 0xff;
     if (primary == SQLITE_FULL ||
         (primary == SQLITE_IOERR && (number == ENOSPC || number == EDQUOT || number == EFBIG ||
@@ -130,6 +131,7 @@ static enum res failed(sqlite3 *db, const char *path, int code, struct err *why)
 
 static enum res run(sqlite3 *db, const char *path, const char *sql, struct err *why)
 {
+    errno = 0;
     int code = sqlite3_exec(db, sql, NULL, NULL, NULL);
     return code == SQLITE_OK ? RES_OK : failed(db, path, sqlite3_extended_errcode(db), why);
 }
@@ -360,6 +362,7 @@ enum res day_file_open(const char *directory, int64_t day, bool write, enum tele
         r = RES_NOT_FOUND;
         goto out;
     }
+    errno = 0;
     int flags = (write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX;
     int code = sqlite3_open_v2(f->path, &f->db, flags, NULL);
     if (code != SQLITE_OK) {
@@ -397,6 +400,7 @@ void day_file_close(struct day_file *f)
 
 static enum res control(struct day_file *f, enum control what, struct err *why)
 {
+    errno = 0;
     int code = sqlite3_step(f->control[what]);
     enum res r =
         code == SQLITE_DONE ? RES_OK : failed(f->db, f->path, sqlite3_extended_errcode(f->db), why);
@@ -441,6 +445,7 @@ static enum res get(struct day_file *f, size_t table, int64_t number, struct spa
     sqlite3_stmt *s = f->get[table];
     (void)sqlite3_reset(s);
     (void)sqlite3_bind_int64(s, 1, number);
+    errno = 0;
     int code = sqlite3_step(s);
     if (code != SQLITE_ROW && code != SQLITE_DONE) {
         return failed(f->db, f->path, sqlite3_extended_errcode(f->db), why);
@@ -467,6 +472,7 @@ static enum res put(struct day_file *f, size_t table, int64_t number, struct spa
     }
     (void)sqlite3_bind_int64(s, 1, number);
     (void)sqlite3_bind_blob(s, 2, record.data, (int)record.size, SQLITE_STATIC);
+    errno = 0;
     int code = sqlite3_step(s);
     enum res r =
         code == SQLITE_DONE ? RES_OK : failed(f->db, f->path, sqlite3_extended_errcode(f->db), why);
