@@ -6,5 +6,7 @@ const struct command commands[] = {
     {"up", "start and supervise everything on this machine", cmd_up},
     {"ca", "make or show the certificate authority", cmd_ca},
     {"device", "give a device its certificate, revoke it, list all", cmd_device},
+    {"store", "make and list stores", cmd_store},
+    {"catalog", "load a store's catalogue", cmd_catalog},
     {NULL, NULL, NULL},
 };

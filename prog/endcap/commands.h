@@ -21,5 +21,7 @@ extern const struct command commands[];
 int cmd_ca(int argc, char **argv);
 int cmd_device(int argc, char **argv);
 int cmd_up(int argc, char **argv);
+int cmd_store(int argc, char **argv);
+int cmd_catalog(int argc, char **argv);
 
 #endif

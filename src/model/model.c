@@ -58,6 +58,9 @@ static enum res ensure_database(struct pg_conn *c, struct err *why)
                             "REVOKE ALL ON DATABASE " MODEL_DATABASE " FROM PUBLIC;"
                             "GRANT CONNECT ON DATABASE " MODEL_DATABASE
                             " TO endcap_ingest, endcap_api, endcap_worker, endcap_admin;"
+                            /* imports wait in a temporary table */
+                            "GRANT TEMPORARY ON DATABASE " MODEL_DATABASE
+                            " TO endcap_api, endcap_admin;"
                             "ALTER DATABASE " MODEL_DATABASE " SET search_path = " MODEL_SCHEMA,
                             why);
     }
@@ -169,4 +172,26 @@ enum res model_scope(struct pg_conn *c, const char *scope, const char *stores, c
                        "set_config('endcap.stores', $2, false), "
                        "set_config('endcap.account', $3, false)",
                        &p, NULL, why);
+}
+
+enum res model_connect_admin(const char *data, struct pg_conn **ret, struct err *why)
+{
+    struct model_place place;
+    struct pg_conn *c = NULL;
+    enum res r = model_place(data, NULL, &place, why);
+    if (r == RES_OK) {
+        r = model_connect(&place, MODEL_ADMIN, "endcap", 0, &c, why);
+        if (r != RES_OK) {
+            err_prefix(why, "the database of %s does not answer (is `endcap up` running?)", data);
+        }
+    }
+    if (r == RES_OK) {
+        r = model_scope(c, "operator", NULL, NULL, why);
+    }
+    if (r != RES_OK) {
+        pg_conn_close(c);
+        return r;
+    }
+    *ret = c;
+    return RES_OK;
 }

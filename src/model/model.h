@@ -41,6 +41,11 @@ MUST_CHECK enum res model_connect(const struct model_place *place, enum model_ro
                                   const char *application, int timeout_ms, struct pg_conn **ret,
                                   struct err *why);
 
+/* For the command line: the private cluster of a data directory, as endcap_admin, seeing every
+ * store. */
+MUST_CHECK enum res model_connect_admin(const char *data_directory, struct pg_conn **ret,
+                                        struct err *why);
+
 /* Says which rows the connection sees from now on, until said again: `scope` "operator" for all
  * (the command line, on the operator's own machine), "stores" with a comma list, "login", or "" for
  * none; `account` may be NULL. */
