@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "span.h"
 #include "timestamp.h"
 
@@ -22,13 +23,14 @@ void log_init(const char *process, enum log_level least)
 
 static void write_escaped(struct sink *s, const char *text)
 {
+    bool is_utf8 = json_utf8_is_valid(span_of(text, strlen(text)));
     sink_byte(s, '"');
     for (; *text != '\0'; text++) {
         uint8_t c = (uint8_t)*text;
         if (c == '"' || c == '\\') {
             sink_byte(s, '\\');
             sink_byte(s, c);
-        } else if (c < 0x20 || c == 0x7f) {
+        } else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !is_utf8)) {
             sink_text(s, "\\u00");
             sink_hex(s, span_of(&c, 1));
         } else {

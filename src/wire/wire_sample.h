@@ -1,5 +1,5 @@
-/* wire_sample.h: valid messages for tests, fuzz seeds and documents: random ones from the
- * catalogue's own limits, and fixed ones. Not part of the product's library.
+/* wire_sample.h: valid messages for tests, random ones and the longest ones, from the catalogue's
+ * own limits. Not part of the product's library.
  */
 #ifndef WIRE_SAMPLE_H
 #define WIRE_SAMPLE_H
@@ -21,10 +21,5 @@ void wire_sample_downlink(struct rng *rng, struct arena *texts, enum wire_type t
 void wire_sample_longest_event(struct arena *texts, enum wire_type type, struct wire_event *ret);
 void wire_sample_longest_downlink(struct arena *texts, enum wire_type type,
                                   struct wire_downlink *ret);
-
-/* 25 fixed, plausible events of one cart, CART-0042: two short trips and what surrounds them.
- * Number 0..WIRE_SAMPLES-1; texts are static. */
-#define WIRE_SAMPLES 25
-void wire_sample_fixed(unsigned number, struct wire_event *ret);
 
 #endif
