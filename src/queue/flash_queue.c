@@ -416,7 +416,9 @@ static enum res start_epoch(struct flash_queue *q, const struct secure_element *
         uint32_t start = sector_start(q, sector);
         uint32_t used;
         r = flash_io_used_end(q->flash, start, start + q->flash->sector_bytes, &used);
-        if (r == RES_OK && used != start) {
+        /* What reads blank after an erase that was cut may not be: the first sector is to be used.
+         */
+        if (r == RES_OK && (used != start || sector == q->head)) {
             r = q->flash->erase(q->flash->context, sector);
         }
         if (r != RES_OK) {
