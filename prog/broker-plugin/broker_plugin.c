@@ -51,7 +51,7 @@ static const char *examine(const struct mosquitto *client, const X509 *certifica
         return "the certificate's subject is not one of ours";
     }
     struct span id = span_text(s.identity.id, sizeof s.identity.id);
-    const char *ou = pki_kind_name(s.identity.kind);
+    const char *ou = pki_identity_kind_name(s.identity.kind);
     if (broker_acl_kind(span_text(ou, 16), id, &s.kind) != RES_OK) {
         return "this service has no business with the broker";
     }

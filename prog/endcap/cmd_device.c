@@ -181,7 +181,7 @@ static void print_made(const struct arguments *a, const struct pki_certificate *
     if (a->json) {
         printf("{\"deviceId\":\"%s\",\"kind\":\"%s\",\"storeId\":\"%s\",\"serial\":\"%s\","
                "\"subject\":\"%s\",\"notAfter\":\"%s\"}\n",
-               made->identity.id, pki_kind_name(made->identity.kind), made->identity.store_id,
+               made->identity.id, pki_identity_kind_name(made->identity.kind), made->identity.store_id,
                made->identity.serial, made->subject, end);
     } else {
         printf("%s of store %s: certificate %s until %s, in %s\n", made->identity.id,
@@ -207,7 +207,7 @@ static enum res read_csr(const struct arguments *a, char *ret_text, size_t size,
 static int provision(struct arguments *a)
 {
     struct pki_request request = {.kind = PKI_CART};
-    if (a->kind == NULL || pki_kind_read(span_or_none(a->kind), &request.kind) != RES_OK ||
+    if (a->kind == NULL || pki_identity_kind_read(span_or_none(a->kind), &request.kind) != RES_OK ||
         request.kind == PKI_SERVICE) {
         return misuse("--kind is cart or label");
     }
@@ -227,7 +227,7 @@ static int provision(struct arguments *a)
     char csr_text[PKI_CSR_BYTES_MAX + 1];
     struct span csr = SPAN_NONE;
     enum res r = desk_open(&desk, a, &why);
-    if (r == RES_OK && !pki_id_valid(request.kind, request.id)) {
+    if (r == RES_OK && !pki_identity_id_valid(request.kind, request.id)) {
         err_set(&why, "`%.64s` is not an id of a %s", a->device, a->kind);
         r = RES_INVALID;
     }
@@ -243,7 +243,7 @@ static int provision(struct arguments *a)
     }
     if (r == RES_OK) {
         r = write_out(&desk, a, &made, &why);
-        pki_certificate_cleanse(&made);
+        pki_issue_cleanse(&made);
     }
     if (r == RES_OK) {
         print_made(a, &made);

@@ -88,7 +88,7 @@ static enum res ensure_service(const struct pki_ca *ca, const char *root, const 
     if (r == RES_OK) {
         r = save_pair(&made, certificate, key, why);
     }
-    pki_certificate_cleanse(&made);
+    pki_issue_cleanse(&made);
     return r;
 }
 
@@ -143,7 +143,7 @@ static enum res ensure_broker(const struct pki_ca *ca, const char *root, const c
     if (r == RES_OK) {
         r = save_pair(&made, paths[0], paths[1], why);
     }
-    pki_certificate_cleanse(&made);
+    pki_issue_cleanse(&made);
     return r;
 }
 

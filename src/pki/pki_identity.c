@@ -7,12 +7,12 @@
 
 static const char *const kind_names[PKI_KINDS] = {"cart", "label", "service"};
 
-const char *pki_kind_name(enum pki_kind kind)
+const char *pki_identity_kind_name(enum pki_kind kind)
 {
     return kind_names[kind];
 }
 
-enum res pki_kind_read(struct span text, enum pki_kind *ret_kind)
+enum res pki_identity_kind_read(struct span text, enum pki_kind *ret_kind)
 {
     for (unsigned i = 0; i < PKI_KINDS; i++) {
         if (span_equal(text, span_text(kind_names[i], 16))) {
@@ -49,7 +49,7 @@ static bool matches(struct span text, struct span prefix, size_t least, size_t m
     return true;
 }
 
-bool pki_id_valid(enum pki_kind kind, struct span id)
+bool pki_identity_id_valid(enum pki_kind kind, struct span id)
 {
     switch (kind) {
     case PKI_CART:
@@ -62,7 +62,7 @@ bool pki_id_valid(enum pki_kind kind, struct span id)
     return false;
 }
 
-bool pki_store_id_valid(struct span store_id)
+bool pki_identity_store_valid(struct span store_id)
 {
     if (store_id.size < 3 || store_id.size > PKI_STORE_BYTES_MAX ||
         !is_upper_or_digit(store_id.data[0])) {
@@ -108,13 +108,14 @@ enum res pki_identity_read(const X509 *certificate, struct pki_identity *ret_ide
     const X509_NAME *name = X509_get_subject_name(certificate);
     struct span id = only_entry(name, NID_commonName);
     struct span store_id = only_entry(name, NID_organizationName);
-    enum res r = pki_kind_read(only_entry(name, NID_organizationalUnitName), &identity.kind);
+    enum res r =
+        pki_identity_kind_read(only_entry(name, NID_organizationalUnitName), &identity.kind);
     if (r != RES_OK) {
         return r;
     }
     bool store_fits =
-        identity.kind == PKI_SERVICE ? store_id.size == 0 : pki_store_id_valid(store_id);
-    if (!pki_id_valid(identity.kind, id) || !store_fits) {
+        identity.kind == PKI_SERVICE ? store_id.size == 0 : pki_identity_store_valid(store_id);
+    if (!pki_identity_id_valid(identity.kind, id) || !store_fits) {
         return RES_INVALID;
     }
     memcpy(identity.id, id.data, id.size);

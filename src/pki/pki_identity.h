@@ -29,13 +29,13 @@ struct pki_identity {
 };
 
 /* "cart", "label", "service". */
-const char *pki_kind_name(enum pki_kind kind);
-MUST_CHECK enum res pki_kind_read(struct span text, enum pki_kind *ret_kind);
+const char *pki_identity_kind_name(enum pki_kind kind);
+MUST_CHECK enum res pki_identity_kind_read(struct span text, enum pki_kind *ret_kind);
 
 /* CART-[A-Z0-9]{4,12}, ESP32-[A-Z0-9]{6}, service:[a-z]{2,20} */
-bool pki_id_valid(enum pki_kind kind, struct span id);
+bool pki_identity_id_valid(enum pki_kind kind, struct span id);
 /* [A-Z0-9][A-Z0-9-]{2,23} */
-bool pki_store_id_valid(struct span store_id);
+bool pki_identity_store_valid(struct span store_id);
 
 /* RES_INVALID: not exactly one CN and OU, an unknown kind, an id or store that breaks its pattern,
  * or a serial longer than the RFC allows. Says nothing about the signature. */

@@ -18,7 +18,7 @@ void pki_issue_period(struct pki_request *request, unsigned days)
     request->not_after_ms = now_ms + days * DAY_MS;
 }
 
-void pki_certificate_cleanse(struct pki_certificate *certificate)
+void pki_issue_cleanse(struct pki_certificate *certificate)
 {
     OPENSSL_cleanse(certificate->key_pem, sizeof certificate->key_pem);
 }
@@ -34,11 +34,11 @@ static enum res name_subject(X509 *certificate, const struct pki_request *reques
     char serial[PKI_SERIAL_TEXT_MAX + 1];
     pki_identity_serial(certificate, serial, sizeof serial);
     X509_NAME *name = X509_get_subject_name(certificate);
-    bool ok =
-        add_entry(name, NID_organizationName, request->store_id) &&
-        add_entry(name, NID_organizationalUnitName, span_text(pki_kind_name(request->kind), 16)) &&
-        add_entry(name, NID_commonName, request->id) &&
-        add_entry(name, NID_serialNumber, span_text(serial, sizeof serial));
+    bool ok = add_entry(name, NID_organizationName, request->store_id) &&
+              add_entry(name, NID_organizationalUnitName,
+                        span_text(pki_identity_kind_name(request->kind), 16)) &&
+              add_entry(name, NID_commonName, request->id) &&
+              add_entry(name, NID_serialNumber, span_text(serial, sizeof serial));
     return ok ? RES_OK : RES_NO_MEMORY;
 }
 
@@ -87,15 +87,15 @@ static enum res read_point(EVP_PKEY *key, uint8_t ret_point[PKI_POINT_BYTES])
 
 static enum res check_request(const struct pki_request *request, struct err *why)
 {
-    if (!pki_id_valid(request->kind, request->id)) {
+    if (!pki_identity_id_valid(request->kind, request->id)) {
         err_set(why,
                 "`%.*s` is not an id of a %s (CART-[A-Z0-9]{4,12}, ESP32-[A-Z0-9]{6}, "
                 "service:[a-z]{2,20})",
                 (int)(request->id.size > 64 ? 64 : request->id.size),
-                (const char *)request->id.data, pki_kind_name(request->kind));
+                (const char *)request->id.data, pki_identity_kind_name(request->kind));
         return RES_INVALID;
     }
-    if (request->kind != PKI_SERVICE && !pki_store_id_valid(request->store_id)) {
+    if (request->kind != PKI_SERVICE && !pki_identity_store_valid(request->store_id)) {
         err_set(why, "`%.*s` is not a store id ([A-Z0-9-]{3,24})",
                 (int)(request->store_id.size > 64 ? 64 : request->store_id.size),
                 (const char *)request->store_id.data);
@@ -171,7 +171,7 @@ enum res pki_issue_with_key(const struct pki_ca *ca, const struct pki_request *r
     }
     if (r == RES_OK) {
         *ret_certificate = made;
-        pki_certificate_cleanse(&made);
+        pki_issue_cleanse(&made);
     }
     EVP_PKEY_free(key);
     return could_not(r, why);
@@ -302,7 +302,7 @@ enum res pki_issue_server(const struct pki_ca *ca, const char *const *names, siz
     if (r == RES_OK) {
         *ret_certificate = made;
     }
-    pki_certificate_cleanse(&made);
+    pki_issue_cleanse(&made);
     EVP_PKEY_free(key);
     return could_not(r, why);
 }

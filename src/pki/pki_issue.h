@@ -39,7 +39,7 @@ struct pki_certificate {
 void pki_issue_period(struct pki_request *request, unsigned days);
 
 /* With a key made here. RES_INVALID: id, store or period break their pattern (words say which).
- * RES_NO_MEMORY, RES_IO. Cleanse ret_certificate->key_pem after use (pki_certificate_cleanse). */
+ * RES_NO_MEMORY, RES_IO. Cleanse ret_certificate->key_pem after use (pki_issue_cleanse). */
 MUST_CHECK enum res pki_issue_with_key(const struct pki_ca *ca, const struct pki_request *request,
                                        struct pki_certificate *ret_certificate, struct err *why);
 /* From a PEM PKCS#10 request. RES_INVALID also: not a request, its key is not P-256, or its own
@@ -54,6 +54,6 @@ MUST_CHECK enum res pki_issue_from_csr(const struct pki_ca *ca, const struct pki
 MUST_CHECK enum res pki_issue_server(const struct pki_ca *ca, const char *const *names,
                                      size_t count, unsigned days,
                                      struct pki_certificate *ret_certificate, struct err *why);
-void pki_certificate_cleanse(struct pki_certificate *certificate);
+void pki_issue_cleanse(struct pki_certificate *certificate);
 
 #endif

@@ -78,7 +78,7 @@ static enum res register_certificate(struct pg_conn *c, const struct pki_certifi
     pg_params_init(&p);
     pg_params_cstr(&p, who->serial);
     pg_params_cstr(&p, who->id);
-    pg_params_cstr(&p, pki_kind_name(who->kind));
+    pg_params_cstr(&p, pki_identity_kind_name(who->kind));
     pg_params_cstr(&p, who->store_id);
     pg_params_cstr(&p, made->subject);
     pg_params_bytes(&p, span_of(made->public_key, sizeof made->public_key));
@@ -124,7 +124,7 @@ enum res pki_registry_provision(const struct pki_registry *registry,
     if (r == RES_OK) {
         *ret_certificate = made;
     }
-    pki_certificate_cleanse(&made);
+    pki_issue_cleanse(&made);
     return r;
 }
 

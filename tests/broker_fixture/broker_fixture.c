@@ -276,7 +276,7 @@ void broker_fixture_issue(const struct broker_fixture *f, enum pki_kind kind, co
     (void)snprintf(ret_files->key_file, sizeof ret_files->key_file, "%s/%s.key", f->directory, id);
     write_file(ret_files->certificate_file, ret_files->certificate.pem, 0644);
     write_file(ret_files->key_file, ret_files->certificate.key_pem, 0600);
-    pki_certificate_cleanse(&ret_files->certificate);
+    pki_issue_cleanse(&ret_files->certificate);
 }
 
 void broker_fixture_revoke(struct broker_fixture *f, const struct broker_identity_files *files)
