@@ -8,5 +8,7 @@ const struct command commands[] = {
     {"device", "give a device its certificate, revoke it, list all", cmd_device},
     {"store", "make and list stores", cmd_store},
     {"catalog", "load a store's catalogue", cmd_catalog},
+    {"api", "serve the REST face of an installation", cmd_api},
+    {"openapi", "print the OpenAPI document of the REST face", cmd_openapi},
     {NULL, NULL, NULL},
 };

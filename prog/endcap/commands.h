@@ -23,5 +23,7 @@ int cmd_device(int argc, char **argv);
 int cmd_up(int argc, char **argv);
 int cmd_store(int argc, char **argv);
 int cmd_catalog(int argc, char **argv);
+int cmd_api(int argc, char **argv);
+int cmd_openapi(int argc, char **argv);
 
 #endif

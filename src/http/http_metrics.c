@@ -110,9 +110,9 @@ static void print_requests(FILE *out, struct cell *c, const char *route, const c
         if (s < STATUSES) {
             (void)snprintf(status, sizeof status, "%u", statuses[s]);
         }
-        const struct http_prometheus_label labels[] = {
+        const struct http_prometheus_tag tags[] = {
             {"route", route}, {"method", method}, {"status", status}};
-        http_prometheus_sample(out, "endcap_http_requests_total", labels, 3, (double)n);
+        http_prometheus_sample(out, "endcap_http_requests_total", tags, 3, (double)n);
     }
 }
 
@@ -120,7 +120,7 @@ static void print_durations(FILE *out, struct cell *c, const char *route, const 
 {
     int64_t total = 0;
     char bound[24];
-    struct http_prometheus_label labels[] = {{"route", route}, {"method", method}, {"le", bound}};
+    struct http_prometheus_tag tags[] = {{"route", route}, {"method", method}, {"le", bound}};
     for (size_t b = 0; b <= BOUNDS; b++) {
         total += atomic_load(&c->by_bound[b]);
     }
@@ -135,12 +135,11 @@ static void print_durations(FILE *out, struct cell *c, const char *route, const 
         } else {
             (void)snprintf(bound, sizeof bound, "+Inf");
         }
-        http_prometheus_sample(out, "endcap_http_duration_seconds_bucket", labels, 3,
-                               (double)below);
+        http_prometheus_sample(out, "endcap_http_duration_seconds_bucket", tags, 3, (double)below);
     }
-    http_prometheus_sample(out, "endcap_http_duration_seconds_sum", labels, 2,
+    http_prometheus_sample(out, "endcap_http_duration_seconds_sum", tags, 2,
                            (double)atomic_load(&c->sum_us) / 1e6);
-    http_prometheus_sample(out, "endcap_http_duration_seconds_count", labels, 2, (double)below);
+    http_prometheus_sample(out, "endcap_http_duration_seconds_count", tags, 2, (double)below);
 }
 
 void http_metrics_print(struct http_metrics *m, FILE *out)

@@ -2,11 +2,11 @@
 
 #include <math.h>
 
-bool http_prometheus_is_name(const char *name, bool label)
+bool http_prometheus_is_name(const char *name, bool tag)
 {
     for (const char *p = name; *p != '\0'; p++) {
         bool letter = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || *p == '_' ||
-                      (*p == ':' && !label);
+                      (*p == ':' && !tag);
         if (!letter && (p == name || *p < '0' || *p > '9')) {
             return false;
         }
@@ -36,16 +36,16 @@ void http_prometheus_family(FILE *out, const char *name, const char *type, const
     (void)fprintf(out, "\n# TYPE %s %s\n", name, type);
 }
 
-void http_prometheus_sample(FILE *out, const char *name, const struct http_prometheus_label *labels,
-                            size_t label_count, double value)
+void http_prometheus_sample(FILE *out, const char *name, const struct http_prometheus_tag *tags,
+                            size_t tag_count, double value)
 {
     (void)fputs(name, out);
-    for (size_t i = 0; i < label_count; i++) {
-        (void)fprintf(out, "%s%s=\"", i == 0 ? "{" : ",", labels[i].name);
-        escaped(out, labels[i].value, true);
+    for (size_t i = 0; i < tag_count; i++) {
+        (void)fprintf(out, "%s%s=\"", i == 0 ? "{" : ",", tags[i].name);
+        escaped(out, tags[i].value, true);
         (void)fputc('"', out);
     }
-    if (label_count > 0) {
+    if (tag_count > 0) {
         (void)fputc('}', out);
     }
     if (isnan(value)) {

@@ -24,7 +24,7 @@
 #define HTTP_PARAMS_MAX     16   /* of one route, the body's fields not counted */
 #define HTTP_LIMIT_DEFAULT  50   /* rows of a page */
 #define HTTP_LIMIT_MAX      1000 /* C-203 */
-#define HTTP_CURSOR_MAX     256  /* bytes of a cursor */
+#define HTTP_CURSOR_MAX     320  /* bytes of a cursor */
 #define HTTP_BODY_BYTES_MAX 65536
 
 enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_METHODS };

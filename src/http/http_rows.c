@@ -36,9 +36,10 @@ void http_rows_columns(const struct http_schema *schema, struct sink *s)
     for (const struct http_field *f = schema->fields; f->name != NULL; f++) {
         if (f->source != NULL) {
             sink_text(s, first ? "" : ", ");
-            sink_text(s, f->type == HTTP_OBJECT || f->type == HTTP_LIST ? "to_jsonb(" : "(");
+            bool json = f->type == HTTP_OBJECT || f->type == HTTP_LIST;
+            sink_text(s, json ? "to_jsonb((" : "(");
             sink_text(s, f->source);
-            sink_byte(s, ')');
+            sink_text(s, json ? "))" : ")");
             sink_text(s, cast_of(f->type));
             first = false;
         }
@@ -224,12 +225,12 @@ static void reply_rows(struct http_request *q, const struct http_rows_list *list
     }
     char cursor[HTTP_CURSOR_MAX + 1] = "";
     if (PQntuples(rows) > limit) {
-        char texts[KEYS_MAX][64];
+        char texts[KEYS_MAX][144];
         const char *parts[KEYS_MAX];
         for (size_t k = 0; k < key_count(list); k++) {
             struct span text = pg_get_span(rows, shown - 1, column_count(list->schema) + (int)k);
             enum res r = span_copy_text(text, texts[k], sizeof texts[k]);
-            assert(r == RES_OK && "a key of at most 63 bytes");
+            assert(r == RES_OK && "a key of at most 143 bytes");
             (void)r;
             parts[k] = texts[k];
         }

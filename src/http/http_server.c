@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
-#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -172,8 +172,8 @@ static enum MHD_Result begin(struct http_server *s, struct exchange *x, const ch
     }
     http_metrics_begin(s->settings.metrics);
     enum http_method known;
-    (void)strncpy(x->method, http_route_method_read(method, &known) == RES_OK ? method : "other",
-                  sizeof x->method - 1);
+    (void)snprintf(x->method, sizeof x->method, "%s",
+                   http_route_method_read(method, &known) == RES_OK ? method : "other");
     x->step = STEP_READING;
     if (s->settings.loopback_only && !host_is_local(header(x->connection, "Host"))) {
         http_reply_error(x->q, HTTP_ERROR_FORBIDDEN, "This server answers to localhost only.");

@@ -426,7 +426,7 @@ static void pages_joined_are_the_whole(void **state)
             json_t *items = json_object_get(root, "items");
             for (size_t i = 0; i < json_array_size(items); i++, next++) {
                 json_t *id = json_object_get(json_array_get(items, i), "id");
-                assert_int_equal(atol(json_string_value(id)), next);
+                assert_int_equal(strtoll(json_string_value(id), NULL, 10), next);
             }
             json_t *more = json_object_get(root, "nextCursor");
             (void)snprintf(cursor, sizeof cursor, "%s",
@@ -578,7 +578,7 @@ static void counts_in_the_prometheus_format(void **state)
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     http_metrics_print(metrics, out);
-    const struct http_prometheus_label label = {"a", "b\\c\"d\ne"};
+    const struct http_prometheus_tag label = {"a", "b\\c\"d\ne"};
     http_prometheus_sample(out, "x", &label, 1, 0.5);
     (void)fclose(out);
     assert_non_null(strstr(text, "# TYPE endcap_http_requests_total counter\n"));

@@ -1,0 +1,209 @@
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api.h"
+#include "commands.h"
+#include "install_settings.h"
+#include "log.h"
+
+#define WORKERS_MAX 64
+
+struct options {
+    const char *data;
+    const char *address;
+    long port; /* -1: as the installation's settings say */
+    long workers;
+    long broker_port;
+    enum log_level level;
+};
+
+static void help(void)
+{
+    printf("usage: endcap api [--data DIR] [options]\n\n"
+           "Serves the REST face of an installation; `endcap up` starts it. Until there are\n"
+           "accounts it listens on this machine's own addresses only.\n\n"
+           "  --data DIR          the installation ($ENDCAP_DATA, else ./endcap-data)\n"
+           "  --address ADDRESS   127.0.0.1 (the default) or ::1\n"
+           "  --port N            0: one the system chooses (default: api_port of endcap.conf)\n"
+           "  --workers N         requests worked on at a time, 1 to %d (8)\n"
+           "  --broker-port N     the broker's port here, looked at by /readyz (0: not)\n"
+           "  --log-level LEVEL   debug, info, warn or error (info)\n\n"
+           "The port it listens on is written to DIR/run/api.port.\n",
+           WORKERS_MAX);
+}
+
+static bool read_number(const char *text, long most, long *ret)
+{
+    char *end = NULL;
+    long n = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || n < 0 || n > most) {
+        return false;
+    }
+    *ret = n;
+    return true;
+}
+
+static bool read_level(const char *text, enum log_level *ret)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *ret = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* -1: go on; else the exit code. */
+static int read_options(int argc, char **argv, struct options *o)
+{
+    static const struct option known[] = {{"data", required_argument, NULL, 'd'},
+                                          {"address", required_argument, NULL, 'a'},
+                                          {"port", required_argument, NULL, 'p'},
+                                          {"workers", required_argument, NULL, 'w'},
+                                          {"broker-port", required_argument, NULL, 'b'},
+                                          {"log-level", required_argument, NULL, 'l'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    int c = 0;
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        bool fine = true;
+        switch (c) {
+        case 'd':
+            o->data = optarg;
+            break;
+        case 'a':
+            o->address = optarg;
+            break;
+        case 'p':
+            fine = read_number(optarg, 65535, &o->port);
+            break;
+        case 'w':
+            fine = read_number(optarg, WORKERS_MAX, &o->workers) && o->workers > 0;
+            break;
+        case 'b':
+            fine = read_number(optarg, 65535, &o->broker_port);
+            break;
+        case 'l':
+            fine = read_level(optarg, &o->level);
+            break;
+        case 'h':
+            help();
+            return 0;
+        default:
+            return COMMAND_USAGE;
+        }
+        if (!fine) {
+            fprintf(stderr, "endcap api: \"%s\" is out of range; see `endcap api --help`\n",
+                    optarg);
+            return COMMAND_USAGE;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "endcap api: \"%s\" is not an option; see `endcap api --help`\n",
+                argv[optind]);
+        return COMMAND_USAGE;
+    }
+    return -1;
+}
+
+/* One line a request; scrapes and probes would drown the rest. */
+static void log_access(void *user, const struct http_access *a)
+{
+    (void)user;
+    bool probe = strcmp(a->route, "/healthz") == 0 || strcmp(a->route, "/readyz") == 0 ||
+                 strcmp(a->route, "/metrics") == 0 || strcmp(a->route, "/api/summary") == 0;
+    enum log_level level = a->status >= 500 ? LOG_WARN : probe ? LOG_DEBUG : LOG_INFO;
+    log_event(level, "request", LOG_TEXT("request_id", a->request_id),
+              LOG_TEXT("method", a->method), LOG_TEXT("route", a->route),
+              LOG_INT("status", a->status), LOG_INT("bytes", (int64_t)a->reply_bytes),
+              LOG_INT("duration_us", a->duration_us), LOG_TEXT("why", a->note), LOG_END);
+}
+
+static enum res write_port(const char *root, uint16_t port, struct err *why)
+{
+    char path[FILE_PATH_BYTES_MAX];
+    char text[16];
+    enum res r = file_path(path, why, "%s/run", root);
+    if (r == RES_OK) {
+        r = file_make_directory(path, 0711, why);
+    }
+    if (r == RES_OK) {
+        r = file_path(path, why, "%s/run/api.port", root);
+    }
+    if (r == RES_OK) {
+        int size = snprintf(text, sizeof text, "%u\n", (unsigned)port);
+        r = file_write(path, text, (size_t)size, 0644, why);
+    }
+    return r;
+}
+
+static enum res serve(const struct options *o, struct err *why)
+{
+    static struct settings conf;
+    char root[FILE_PATH_BYTES_MAX];
+    char telemetry[FILE_PATH_BYTES_MAX];
+    struct api_settings settings = {.address = o->address,
+                                    .workers = (unsigned)o->workers,
+                                    .broker_port = (uint16_t)o->broker_port,
+                                    .telemetry_directory = telemetry,
+                                    .on_done = log_access};
+    struct api *api = NULL;
+    enum res r = install_settings_root(o->data, false, root, why);
+    if (r == RES_OK) {
+        r = install_settings_load(root, &conf, why);
+    }
+    if (r == RES_OK) {
+        r = file_path(telemetry, why, "%s/telemetry", root);
+    }
+    if (r == RES_OK) {
+        r = model_place(root, NULL, &settings.place, why);
+    }
+    if (r == RES_OK) {
+        settings.port =
+            (uint16_t)(o->port >= 0 ? o->port : (long)settings_number(&conf, "api_port"));
+        r = api_start(&settings, &api, why);
+    }
+    if (r == RES_OK) {
+        r = write_port(root, api_port(api), why);
+    }
+    if (r == RES_OK) {
+        log_event(LOG_INFO, "serving", LOG_TEXT("address", o->address),
+                  LOG_INT("port", api_port(api)), LOG_END);
+        sigset_t ends;
+        int got = 0;
+        (void)sigemptyset(&ends);
+        (void)sigaddset(&ends, SIGINT);
+        (void)sigaddset(&ends, SIGTERM);
+        (void)sigwait(&ends, &got);
+        log_event(LOG_INFO, "stopping", LOG_INT("signal", got), LOG_END);
+    }
+    api_stop(api);
+    return r;
+}
+
+int cmd_api(int argc, char **argv)
+{
+    struct options o = {.address = "127.0.0.1", .port = -1, .workers = 8, .level = LOG_INFO};
+    struct err why = {.text = ""};
+    int code = read_options(argc, argv, &o);
+    if (code >= 0) {
+        return code;
+    }
+    /* Before any thread starts: only sigwait shall see them. */
+    sigset_t ends;
+    (void)sigemptyset(&ends);
+    (void)sigaddset(&ends, SIGINT);
+    (void)sigaddset(&ends, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &ends, NULL);
+    log_init("api", o.level);
+    if (serve(&o, &why) != RES_OK) {
+        fprintf(stderr, "endcap api: %s\n", why.text);
+        return COMMAND_FAILED;
+    }
+    return 0;
+}

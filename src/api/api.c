@@ -1,0 +1,148 @@
+#include "api.h"
+
+#include <stdlib.h>
+
+#include "alerts_http.h"
+#include "api_summary.h"
+#include "api_system.h"
+#include "dead_letter_http.h"
+#include "fleet_http.h"
+#include "http_openapi.h"
+#include "session_http.h"
+#include "telemetry_http.h"
+
+/* A request that cannot get a connection in this time is answered 503: the client's patience is the
+ * same 5 s as a query's (S-015). */
+#define POOL_WAIT_MS  2000
+#define POOL_QUERY_MS (PG_API_TIMEOUT_MS + 1000)
+
+#define GROUPS 7
+
+struct api {
+    struct api_settings settings;
+    struct pg_pool *pool;
+    struct telemetry_readers *telemetry;
+    struct http_metrics *metrics;
+    struct session_http session;
+    struct api_system system;
+    struct http_group groups[GROUPS];
+    struct http_table table;
+    struct http_server *server;
+};
+
+/* Every capability's table; the order is the document's. */
+static void fill_table(struct api *a)
+{
+    const struct http_group groups[GROUPS] = {
+        {fleet_http_routes, a->pool},       {session_http_routes, &a->session},
+        {alerts_http_routes, a->pool},      {telemetry_http_routes, a->telemetry},
+        {dead_letter_http_routes, a->pool}, {api_summary_routes, &a->system},
+        {api_system_routes, &a->system},
+    };
+    for (size_t i = 0; i < GROUPS; i++) {
+        a->groups[i] = groups[i];
+    }
+    a->table = (struct http_table){a->groups, GROUPS};
+}
+
+json_t *api_document(void)
+{
+    struct api a = {.pool = NULL}; /* handlers are not called: no context is needed */
+    fill_table(&a);
+    const struct http_openapi_info info = {
+        .title = "Endcap",
+        .version = API_VERSION,
+        .description =
+            "Carts, shopping trips, telemetry and refused messages of a store. Lists are paged: "
+            "give nextCursor back as cursor. Times are UTC; money is a decimal number of the "
+            "currency beside it. X-Request-Id, a UUID, may be given and comes back.",
+    };
+    return http_openapi_document(&info, &a.table);
+}
+
+static enum res open_connection(void *user, struct pg_conn **ret, struct err *why)
+{
+    const struct api *a = user;
+    const char *stores = a->settings.stores;
+    struct pg_conn *c = NULL;
+    enum res r =
+        model_connect(&a->settings.place, MODEL_API, "endcap-api", PG_API_TIMEOUT_MS, &c, why);
+    if (r == RES_OK) {
+        r = model_scope(c, stores == NULL ? "operator" : "stores", stores, NULL, why);
+    }
+    if (r != RES_OK) {
+        pg_conn_close(c);
+        return r;
+    }
+    *ret = c;
+    return RES_OK;
+}
+
+static enum res start_server(struct api *a, struct err *why)
+{
+    struct http_server_settings settings = http_server_defaults;
+    settings.address = a->settings.address;
+    settings.port = a->settings.port;
+    settings.workers = a->settings.workers;
+    settings.table = &a->table;
+    settings.metrics = a->metrics;
+    settings.on_done = a->settings.on_done;
+    settings.user = a->settings.user;
+    return http_server_start(&settings, &a->server, why);
+}
+
+enum res api_start(const struct api_settings *settings, struct api **ret, struct err *why)
+{
+    struct api *a = calloc(1, sizeof *a);
+    if (a == NULL) {
+        err_set(why, "no memory for the REST face");
+        return RES_NO_MEMORY;
+    }
+    a->settings = *settings;
+    const struct pg_pool_settings pool = {.open = open_connection,
+                                          .user = a,
+                                          .connections = settings->workers,
+                                          .wait_ms_max = POOL_WAIT_MS,
+                                          .query_ms_max = POOL_QUERY_MS};
+    enum res r = pg_pool_new(&pool, &a->pool, why);
+    if (r == RES_OK) {
+        r = telemetry_readers_new(settings->telemetry_directory, &a->telemetry, why);
+    }
+    if (r == RES_OK) {
+        a->session = (struct session_http){a->pool, a->telemetry};
+        fill_table(a);
+        a->metrics = http_metrics_new(&a->table);
+        a->system = (struct api_system){a->pool, a->telemetry, a->metrics, settings->broker_port,
+                                        api_document};
+        if (a->metrics == NULL) {
+            err_set(why, "no memory for the REST face");
+            r = RES_NO_MEMORY;
+        }
+    }
+    if (r == RES_OK) {
+        r = start_server(a, why);
+    }
+    if (r != RES_OK) {
+        api_stop(a);
+        return r;
+    }
+    *ret = a;
+    return RES_OK;
+}
+
+uint16_t api_port(const struct api *a)
+{
+    return http_server_port(a->server);
+}
+
+void api_stop(struct api *a)
+{
+    if (a == NULL) {
+        return;
+    }
+    http_server_stop(a->server);
+    http_metrics_free(a->metrics);
+    telemetry_readers_free(a->telemetry);
+    pg_pool_free(a->pool);
+    free(a);
+}
