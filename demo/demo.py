@@ -233,7 +233,7 @@ def open_store(platform, chosen, data, carts):
     say(platform.run("catalog", "import", chosen.catalog, "--store", STORE).strip()
         .split("\n")[-1])
     products = data / "products.csv"
-    products.write_text(platform.run("catalog", "list", "--store", STORE, "--csv"))
+    products.write_text(platform.run("catalog", "list", "--store", STORE))
     shelf = shopping.Shelf(shopping.read_products(products))
     baskets = shopping.read_baskets(chosen.baskets)
     rng = random.Random(chosen.seed)

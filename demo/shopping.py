@@ -6,9 +6,10 @@ import re
 
 
 def read_products(path):
-    """[(gtin, name)] of a catalogue as `endcap catalog list --csv` prints it."""
+    """[(code, name)] of a catalogue as `endcap catalog list` prints it; a GTIN-14 that begins with
+    a zero is read off the pack as the 13 digits behind it."""
     with open(path, newline="", encoding="utf-8") as file:
-        return [(row["gtin"], row["name"]) for row in csv.DictReader(file)]
+        return [(row["gtin"].removeprefix("0"), row["name"]) for row in csv.DictReader(file)]
 
 
 def words(text):

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "catalog_import.h"
+#include "catalog_list.h"
 #include "commands.h"
 #include "json.h"
 #include "model.h"
@@ -16,11 +17,13 @@ static void help(FILE *to)
 {
     (void)fprintf(
         to,
-        "usage: endcap catalog import FILE.csv --store S [options]\n\n"
+        "usage: endcap catalog import FILE.csv --store S [options]\n"
+        "       endcap catalog list --store S [--data DIR]\n\n"
         "Loads a catalogue (\"-\" reads standard input). The first line names the columns: name,\n"
         "price, and gtin or sku are needed; name_hi, category, brand, mrp, weight_g, per_kg, "
         "stock\n"
-        "and others are used. Rows that are refused are listed; the rest is loaded.\n\n"
+        "and others are used. Rows that are refused are listed; the rest is loaded.\n"
+        "list prints the store's items as CSV that import reads back.\n\n"
         "  --store S     the store\n"
         "  --full        the file is the whole catalogue: items it lacks are marked deleted\n"
         "  --json        refused rows and the summary as JSON, one object a line\n"
@@ -167,6 +170,17 @@ static enum res import_file(const char *path, struct options *o, struct err *why
     return r;
 }
 
+static enum res list(const struct options *o, struct err *why)
+{
+    struct pg_conn *c = NULL;
+    enum res r = model_connect_admin(o->data, &c, why);
+    if (r == RES_OK) {
+        r = catalog_list(c, o->import.store_id, stdout, why);
+    }
+    pg_conn_close(c);
+    return r;
+}
+
 int cmd_catalog(int argc, char **argv)
 {
     const char *data = getenv("ENDCAP_DATA");
@@ -179,7 +193,10 @@ int cmd_catalog(int argc, char **argv)
         help(stdout);
         return 0;
     }
-    if (optind + 2 != argc || strcmp(argv[optind], "import") != 0 || o.import.store_id == NULL) {
+    const char *verb = optind < argc ? argv[optind] : "";
+    bool listing = strcmp(verb, "list") == 0 && optind + 1 == argc;
+    bool importing = strcmp(verb, "import") == 0 && optind + 2 == argc;
+    if ((!listing && !importing) || o.import.store_id == NULL) {
         help(stderr);
         return COMMAND_USAGE;
     }
@@ -187,7 +204,8 @@ int cmd_catalog(int argc, char **argv)
     o.import.refused = print_refusal;
     o.import.user = &o.output;
     struct err why = {""};
-    if (import_file(argv[optind + 1], &o, &why) != RES_OK) {
+    enum res r = listing ? list(&o, &why) : import_file(argv[optind + 1], &o, &why);
+    if (r != RES_OK) {
         (void)fprintf(stderr, "endcap catalog: %s\n", why.text);
         return COMMAND_FAILED;
     }

@@ -181,8 +181,8 @@ static void print_made(const struct arguments *a, const struct pki_certificate *
     if (a->json) {
         printf("{\"deviceId\":\"%s\",\"kind\":\"%s\",\"storeId\":\"%s\",\"serial\":\"%s\","
                "\"subject\":\"%s\",\"notAfter\":\"%s\"}\n",
-               made->identity.id, pki_identity_kind_name(made->identity.kind), made->identity.store_id,
-               made->identity.serial, made->subject, end);
+               made->identity.id, pki_identity_kind_name(made->identity.kind),
+               made->identity.store_id, made->identity.serial, made->subject, end);
     } else {
         printf("%s of store %s: certificate %s until %s, in %s\n", made->identity.id,
                made->identity.store_id, made->identity.serial, end, a->out);

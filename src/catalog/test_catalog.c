@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "catalog_import.h"
+#include "catalog_list.h"
 #include "catalog_top.h"
 #include "pg_fixture.h"
 
@@ -304,6 +305,33 @@ static void loads_a_real_catalogue_of_22044_products(void **state)
     every_chunk_fits_a_platform_message("STORE-H");
 }
 
+static void a_list_reads_back_without_a_change(void **state)
+{
+    (void)state;
+    struct seen seen;
+    struct catalog_import_summary s;
+    assert_int_equal(import("STORE-LIST",
+                            HEADER "7,\"Tea, \"\"black\"\"\",Drinks,10.5,12\n8,Salt,Food,20,\n",
+                            false, &seen, &s),
+                     RES_OK);
+    assert_int_equal(s.added, 2);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    assert_int_equal(catalog_list(admin, "STORE-LIST", out, NULL), RES_OK);
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(text, "\"Tea, \"\"black\"\"\""));
+    assert_int_equal(import("STORE-LIST", text, true, &seen, &s), RES_OK);
+    assert_int_equal(seen.count, 0);
+    assert_int_equal(s.read, 2);
+    assert_int_equal(s.added + s.changed + s.deleted, 0);
+    free(text);
+    struct err why = {""};
+    assert_int_equal(catalog_list(admin, "STORE-NONE", stderr, &why), RES_NOT_FOUND);
+    assert_non_null(strstr(why.text, "STORE-NONE"));
+}
+
 int main(int argc, char **argv)
 {
     real_catalogue = argc > 1 ? argv[1] : NULL;
@@ -311,8 +339,8 @@ int main(int argc, char **argv)
         return 77;
     }
     struct pg_conn *super = pg_fixture_superuser(&fixture);
-    static const char *const stores[] = {"STORE-A", "STORE-B", "STORE-C", "STORE-D",
-                                         "STORE-E", "STORE-F", "STORE-G", "STORE-H"};
+    static const char *const stores[] = {"STORE-A", "STORE-B", "STORE-C", "STORE-D",   "STORE-E",
+                                         "STORE-F", "STORE-G", "STORE-H", "STORE-LIST"};
     for (size_t i = 0; i < sizeof stores / sizeof stores[0]; i++) {
         pg_fixture_store(super, stores[i]);
     }
@@ -320,6 +348,7 @@ int main(int argc, char **argv)
     admin = pg_fixture_connect(&fixture, MODEL_ADMIN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loads_the_rest_and_says_which_rows_it_refused),
+        cmocka_unit_test(a_list_reads_back_without_a_change),
         cmocka_unit_test(a_second_import_of_the_same_file_changes_nothing),
         cmocka_unit_test(a_changed_price_becomes_a_new_version_with_its_history),
         cmocka_unit_test(a_full_import_deletes_what_is_missing_but_spares_refused_rows),
