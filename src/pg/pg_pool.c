@@ -162,30 +162,34 @@ enum res pg_pool_take(struct pg_pool *p, struct pg_conn **ret, struct err *why)
     if (r != RES_OK) {
         return r;
     }
-    if (s->c != NULL && !pg_conn_alive(s->c)) {
-        pg_conn_close(s->c);
-        s->c = NULL;
+    struct pg_conn *c = s->c;
+    if (c != NULL && !pg_conn_alive(c)) {
+        pg_conn_close(c);
+        c = NULL;
     }
-    if (s->c == NULL) {
-        r = p->settings.open(p->settings.user, &s->c, why);
-        if (r != RES_OK) {
-            put_back(p, s, true);
-            return RES_UNAVAILABLE;
-        }
+    if (c == NULL) {
+        r = p->settings.open(p->settings.user, &c, why);
     }
     (void)pthread_mutex_lock(&p->lock);
-    s->fd = PQsocket(pg_conn_handle(s->c));
+    s->c = c;
+    s->fd = c != NULL ? PQsocket(pg_conn_handle(c)) : -1;
     (void)pthread_mutex_unlock(&p->lock);
-    *ret = s->c;
+    if (r != RES_OK) {
+        put_back(p, s, true);
+        return RES_UNAVAILABLE;
+    }
+    *ret = c;
     return RES_OK;
 }
 
 void pg_pool_give(struct pg_pool *p, struct pg_conn *c)
 {
     struct slot *s = NULL;
+    (void)pthread_mutex_lock(&p->lock);
     for (size_t i = 0; i < p->settings.connections && s == NULL; i++) {
         s = p->slots[i].taken && p->slots[i].c == c ? &p->slots[i] : NULL;
     }
+    (void)pthread_mutex_unlock(&p->lock);
     assert(s != NULL && "a connection of this pool that was taken");
     put_back(p, s, false);
 }
