@@ -333,10 +333,9 @@ static enum json_token read_key(struct json *j, struct span *ret)
 
 enum json_token json_next(struct json *j, struct span *ret_value)
 {
-    if (j->state == STOPPED) {
-        return j->fault == JSON_FINE ? JSON_END : JSON_FAULT;
+    if (j->state != STOPPED) {
+        skip_space(j);
     }
-    skip_space(j);
     switch ((enum state)j->state) {
     case WANT_VALUE:
         return read_value(j, ret_value);
@@ -365,8 +364,7 @@ enum json_token json_next(struct json *j, struct span *ret_value)
     case STOPPED:
         break;
     }
-    assert(!"a state of this reader");
-    return JSON_FAULT;
+    return j->fault == JSON_FINE ? JSON_END : JSON_FAULT;
 }
 
 bool json_skip(struct json *j, enum json_token first)

@@ -109,7 +109,7 @@ static void read_variable(const char *code, enum gtin_measure measure, int64_t v
                           const char *key)
 {
     char digits[14];
-    strncpy(digits, code, sizeof digits - 1);
+    memcpy(digits, code, 13);
     digits[12] = gtin_check_digit(span_of(digits, 12));
     digits[13] = '\0';
     struct gtin_variable v;

@@ -165,7 +165,7 @@ static bool character_fits(enum wire_kind kind, uint8_t c)
     case WIRE_KIND_ITEMS:
         break;
     }
-    assert(!"a text kind with a set of characters");
+    assert(false); /* a kind of text with a set of characters */
     return false;
 }
 

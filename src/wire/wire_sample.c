@@ -294,7 +294,7 @@ static void obey_event(const struct source *src, struct wire_event *e)
     case WIRE_PRODUCT:
     case WIRE_PAYMENT:
     case WIRE_CATALOGUE:
-        assert(!"a type of event");
+        assert(false); /* a type of event */
     }
 }
 
