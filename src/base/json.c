@@ -20,6 +20,7 @@ void json_init(struct json *j, struct span text)
     j->state = WANT_VALUE;
     j->depth = 0;
     j->key_count = 0;
+    j->any_escaped_key = false;
 }
 
 unsigned json_depth(const struct json *j)
@@ -152,8 +153,18 @@ static enum json_fault read_escape(struct span text, size_t *at, uint32_t *ret)
 static enum json_fault scan_string(struct json *j, struct span *ret)
 {
     size_t start = ++j->at;
-    while (j->at < j->text.size) {
-        uint8_t c = j->text.data[j->at];
+    for (;;) {
+        const uint8_t *data = j->text.data;
+        size_t at = j->at;
+        while (at < j->text.size && data[at] >= 0x20 && data[at] < 0x80 && data[at] != '"' &&
+               data[at] != '\\') {
+            at++; /* nearly all there is */
+        }
+        j->at = at;
+        if (at == j->text.size) {
+            return JSON_BAD_SYNTAX;
+        }
+        uint8_t c = data[at];
         if (c == '"') {
             *ret = span_of(j->text.data + start, j->at - start);
             j->at++;
@@ -177,7 +188,6 @@ static enum json_fault scan_string(struct json *j, struct span *ret)
             j->at += count;
         }
     }
-    return JSON_BAD_SYNTAX;
 }
 
 static size_t scan_digits(struct json *j)
@@ -312,8 +322,11 @@ static enum json_token read_key(struct json *j, struct span *ret)
     if (fault != JSON_FINE) {
         return stop(j, fault);
     }
+    j->any_escaped_key = j->any_escaped_key || json_has_escapes(key);
     for (size_t i = j->keys_before[j->depth - 1]; i < j->key_count; i++) {
-        if (json_text_equal(j->keys[i], key)) {
+        bool same =
+            j->any_escaped_key ? json_text_equal(j->keys[i], key) : span_equal(j->keys[i], key);
+        if (same) {
             return stop(j, JSON_DUPLICATE_KEY);
         }
     }

@@ -55,6 +55,7 @@ struct json {
     bool in_array[JSON_DEPTH_MAX];
     uint8_t keys_before[JSON_DEPTH_MAX]; /* keys of the objects round this one */
     uint8_t key_count;
+    bool any_escaped_key;
     struct span keys[JSON_KEYS_MAX];
 };
 

@@ -21,7 +21,13 @@
 #define CHUNKS_MAX      1000
 #define COORD_MAX       1000000
 
-#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+#ifdef WIRE_CATALOG_DOCS
+#define DOC(text)  text
+#define RULES(...) ((const char *const[]){__VA_ARGS__, NULL})
+#else
+#define DOC(text)  NULL
+#define RULES(...) NULL
+#endif
 
 static const char *const transitions[] = {"start", "hold", "resume", NULL};
 static const char *const outcomes[] = {"complete", "voided", "abandoned", NULL};
@@ -47,15 +53,17 @@ static_assert(COUNT(fault_codes) == WIRE_FAULT_OTHER + 2, "a name for each code 
 static_assert(COUNT(command_kinds) == WIRE_CMD_FIRMWARE + 2, "a name for each kind and the end");
 static_assert(COUNT(boot_reasons) == WIRE_BOOT_CRASH + 2, "a name for each reason and the end");
 
-/* Rows: name, kind, required, place, min, max, names, sentence. */
-#define ROW(s, name, kind, required, member, min, max, doc)                                        \
+/* Rows: struct, name, kind, required, member, min, max, sentence. */
+#define ROW(s, name_, kind_, required_, member, min_, max_, doc_)                                  \
     {                                                                                              \
-        name, WIRE_KIND_##kind, required, offsetof(struct s, member), min, max, NULL, doc          \
+        .name = name_, .kind = WIRE_KIND_##kind_, .required = required_,                           \
+        .offset = offsetof(struct s, member), .min = min_, .max = max_, .doc = DOC(doc_)           \
     }
-#define ROW_ENUM(s, name, required, member, names, doc)                                            \
+#define ROW_ENUM(s, name_, required_, member, names_, doc_)                                        \
     {                                                                                              \
-        name, WIRE_KIND_ENUM, required, offsetof(struct s, member), 0, COUNT(names) - 2, names,    \
-            doc                                                                                    \
+        .name = name_, .kind = WIRE_KIND_ENUM, .required = required_,                              \
+        .offset = offsetof(struct s, member), .max = COUNT(names_) - 2, .names = names_,           \
+        .doc = DOC(doc_)                                                                           \
     }
 
 static const struct wire_field event_header[] = {
@@ -278,13 +286,13 @@ static const struct wire_field catalogue_fields[] = {
 
 #define EVENT(name, fields, doc, ...)                                                              \
     {                                                                                              \
-        name, FIELDS(event_header), FIELDS(fields##_fields), sizeof(struct wire_##fields),         \
-            WIRE_EVENT_BYTES_MAX, "cart/{cartId}/" name, doc, NAMES(__VA_ARGS__)                   \
+        name, FIELDS(event_header), FIELDS(fields##_fields), WIRE_EVENT_BYTES_MAX,                 \
+            DOC("cart/{cartId}/" name), DOC(doc), RULES(__VA_ARGS__)                               \
     }
 #define DOWNLINK(name, fields, topic, doc, ...)                                                    \
     {                                                                                              \
-        name, FIELDS(downlink_header), FIELDS(fields##_fields), sizeof(struct wire_##fields),      \
-            WIRE_EVENT_BYTES_MAX, topic, doc, NAMES(__VA_ARGS__)                                   \
+        name, FIELDS(downlink_header), FIELDS(fields##_fields), WIRE_EVENT_BYTES_MAX, DOC(topic),  \
+            DOC(doc), RULES(__VA_ARGS__)                                                           \
     }
 
 #define SESSION_RULE                                                                               \
@@ -344,10 +352,9 @@ static const struct wire_message messages[WIRE_TYPES] = {
                               "Answer to a session-end with a payment.",
                               "`reason` comes with `outcome` \"refused\" and only then"),
     [WIRE_CATALOGUE] = {"catalogue", FIELDS(catalogue_header), FIELDS(catalogue_fields),
-                        sizeof(struct wire_catalogue), WIRE_PLATFORM_BYTES_MAX,
-                        "store/{storeId}/catalogue/{chunk}",
-                        "One chunk of the store's product cache, retained by the broker.",
-                        NAMES("`chunk` is below `chunks`",
+                        WIRE_PLATFORM_BYTES_MAX, DOC("store/{storeId}/catalogue/{chunk}"),
+                        DOC("One chunk of the store's product cache, retained by the broker."),
+                        RULES("`chunk` is below `chunks`",
                               "the `gtin` of each item is above the one before it")},
 };
 
@@ -362,6 +369,7 @@ struct wire_fields wire_catalog_item_fields(void)
     return (struct wire_fields)FIELDS(item_fields);
 }
 
+#ifdef WIRE_CATALOG_DOCS
 static const struct wire_kind_doc kinds[] = {
     [WIRE_KIND_INT] = {"integer", NULL, "plain digits; no fraction, exponent, leading zero or -0"},
     [WIRE_KIND_MONEY] = {"money", NULL, "a decimal with at most two digits after the point"},
@@ -405,6 +413,7 @@ const struct wire_kind_doc *wire_catalog_kind(enum wire_kind kind)
 {
     return &kinds[kind];
 }
+#endif
 
 bool wire_catalog_kind_is_free_text(enum wire_kind kind)
 {

@@ -4,6 +4,10 @@
  * A field is a name, a kind (what JSON form it has and what text it may be), limits and a place in
  * the decoded struct. What one field cannot say (a field that needs or forbids another) is one
  * function a message in wire_rule.c, described here in `rules`. Freestanding.
+ *
+ * Sentences for people (`doc`, `rules`, patterns) take more room than the code, and a device has no
+ * use for them: they are NULL unless wire_catalog.c is compiled with WIRE_CATALOG_DOCS, as it is
+ * for the generator of documents.
  */
 #ifndef WIRE_CATALOG_H
 #define WIRE_CATALOG_H
@@ -39,14 +43,14 @@ enum wire_kind {
 #define WIRE_KINDS 20
 
 struct wire_field {
-    const char *name; /* in JSON */
+    const char *name;         /* in JSON */
+    const char *const *names; /* enum: NULL-terminated */
+    const char *doc;          /* one sentence; NULL in the library, see below */
+    uint16_t offset;
     enum wire_kind kind;
     bool required;
-    size_t offset;
     int64_t min; /* numbers: value; texts: bytes; items: count */
     int64_t max;
-    const char *const *names; /* enum: NULL-terminated */
-    const char *doc;          /* one sentence */
 };
 
 struct wire_fields {
@@ -58,11 +62,10 @@ struct wire_message {
     const char *name;          /* in topics and the type field */
     struct wire_fields header; /* offsets into struct wire_event or struct wire_downlink */
     struct wire_fields body;   /* offsets into the message's own struct */
-    size_t body_bytes;         /* sizeof that struct */
     size_t frame_bytes_max;
     const char *topic; /* with {cartId}, {storeId}, {chunk} */
     const char *doc;
-    const char *const *rules; /* NULL-terminated sentences; wire_rule.c holds to them */
+    const char *const *rules; /* NULL-terminated sentences; wire_rule.c holds to them; docs */
 };
 
 /* Of any of the WIRE_TYPES types. */
@@ -71,7 +74,8 @@ const struct wire_message *wire_catalog_message(enum wire_type type);
 struct wire_fields wire_catalog_item_fields(void);
 
 /* What a text of this kind must look like, for documents: an ECMA 262 regular expression that
- * wire_field.c implements by hand; NULL for kinds that are no text of their own. */
+ * wire_field.c implements by hand; NULL for kinds that are no text of their own. Only with
+ * WIRE_CATALOG_DOCS. */
 struct wire_kind_doc {
     const char *name;
     const char *pattern;

@@ -336,9 +336,20 @@ void wire_field_write(struct wire_fields fields, const void *object, struct sink
 
 const struct wire_field *wire_field_find(struct wire_fields fields, struct span key)
 {
+    uint8_t plain[WIRE_FIELD_NAME_BYTES_MAX];
+    if (json_has_escapes(key)) {
+        struct sink s;
+        sink_init(&s, plain, sizeof plain);
+        json_unescape(key, &s);
+        if (s.overflow) {
+            return NULL;
+        }
+        key = sink_span(&s);
+    }
     for (size_t i = 0; i < fields.count; i++) {
         const char *name = fields.fields[i].name;
-        if (json_text_equal(key, span_of(name, strlen(name)))) {
+        if (key.size > 0 && (uint8_t)name[0] == key.data[0] &&
+            strncmp(name, (const char *)key.data, key.size) == 0 && name[key.size] == '\0') {
             return &fields.fields[i];
         }
     }

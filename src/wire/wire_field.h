@@ -7,6 +7,9 @@
 #include "json.h"
 #include "wire_catalog.h"
 
+/* No name in the catalogue is longer. */
+#define WIRE_FIELD_NAME_BYTES_MAX 32
+
 /* Sets every optional number of `object` to WIRE_ABSENT. */
 void wire_field_absent(struct wire_fields fields, void *object);
 bool wire_field_is_absent(const struct wire_field *field, const void *object);
