@@ -34,7 +34,7 @@ FREESTANDING_DIRS = ("src/wire", "src/queue", "src/cart")
 FREESTANDING_BASE = {"arena", "money", "result", "span", "timestamp", "rng", "json"}
 HOSTED = {"stdio.h", "stdlib.h", "time.h", "unistd.h", "errno.h", "pthread.h", "locale.h",
           "fcntl.h", "signal.h"}
-HOSTED_OK = re.compile(r"(^|/)(test_|fuzz_|\w+_docs|main)\w*\.c$|_server\.[ch]$|_http\.[ch]$")
+HOSTED_OK = re.compile(r"(^|/)(test_\w*|fuzz_\w*|\w+_docs\w*|main)\.[ch]$|_server\.[ch]$|_http\.[ch]$")
 
 
 # Headers whose symbols carry another prefix than the file's name, on purpose.
@@ -131,8 +131,21 @@ def rule_header_names(tree):
             seen[base] = name
 
 
+def private_headers(tree):
+    """Headers that only their own folder includes: they may declare for the folder's other files."""
+    owner = {n.rsplit("/", 1)[1]: folder_of(n) for n in tree.c if n.endswith(".h")}
+    public = set()
+    for name in tree.c:
+        for header in re.findall(r'^#include "([\w.]+)"', tree.text(name), re.M):
+            if owner.get(header) != folder_of(name):
+                public.add(header)
+    return set(owner) - public
+
+
 def rule_symbol_prefix(tree):
-    """A function declared in x.h begins with x_ (or is named x)."""
+    """A function declared in x.h begins with x_ (or is named x); in a folder's private header, with
+    the folder's name."""
+    private = private_headers(tree)
     proto = re.compile(r"^(?!typedef|static|return|else|#)[a-z][\w \t]*?[ \*](\w+)\(", re.M)
     for name in tree.c:
         if not name.endswith(".h") or not name.startswith("src/"):
@@ -140,10 +153,12 @@ def rule_symbol_prefix(tree):
         prefix = name.rsplit("/", 1)[1][:-2]
         text = re.sub(r"__attribute__\s*\(\(.*?\)\)", "", without_comments(tree.text(name)))
         text = text.replace("MUST_CHECK", "")
+        wanted = PREFIXES.get(prefix, (prefix + "_",))
+        if name.rsplit("/", 1)[1] in private:
+            wanted += (name.split("/")[1] + "_",)
         depth = 0
         for number, line in enumerate(text.split("\n"), 1):
             match = proto.match(line.strip()) if depth == 0 else None
-            wanted = PREFIXES.get(prefix, (prefix + "_",))
             if match and not (match.group(1) + "_").startswith(wanted):
                 yield name, number, f"{match.group(1)} does not begin with {prefix}_"
             depth += line.count("{") - line.count("}")
