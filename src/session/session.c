@@ -56,52 +56,6 @@ struct span session_of_event(const struct wire_event *event)
     return SPAN_NONE;
 }
 
-void session_id_write(struct sink *s, struct span cart_id, int64_t epoch, int64_t start_counter)
-{
-    sink_bytes(s, cart_id);
-    sink_byte(s, '.');
-    sink_i64(s, epoch);
-    sink_byte(s, '.');
-    sink_i64(s, start_counter);
-}
-
-/* Reads a decimal without leading zeros from the end of *text up to a '.', and cuts both off. */
-static bool cut_number(struct span *text, int64_t *ret)
-{
-    size_t start = text->size;
-    while (start > 0 && text->data[start - 1] >= '0' && text->data[start - 1] <= '9') {
-        start--;
-    }
-    size_t digits = text->size - start;
-    if (digits == 0 || digits > 18 || start == 0 || text->data[start - 1] != '.' ||
-        text->data[start] == '0') {
-        return false;
-    }
-    int64_t value = 0;
-    for (size_t i = start; i < text->size; i++) {
-        value = value * 10 + (text->data[i] - '0');
-    }
-    text->size = start - 1;
-    *ret = value;
-    return true;
-}
-
-enum res session_id_read(struct span id, struct span *ret_cart_id, int64_t *ret_epoch,
-                         int64_t *ret_start_counter)
-{
-    struct span rest = id;
-    int64_t epoch;
-    int64_t counter;
-    if (!cut_number(&rest, &counter) || !cut_number(&rest, &epoch) || rest.size == 0 ||
-        rest.size > SESSION_CART_BYTES_MAX) {
-        return RES_INVALID;
-    }
-    *ret_cart_id = rest;
-    *ret_epoch = epoch;
-    *ret_start_counter = counter;
-    return RES_OK;
-}
-
 static struct session_step illegal(enum session_fault fault)
 {
     return (struct session_step){SESSION_ILLEGAL, fault, false};
@@ -116,7 +70,7 @@ static struct session_step step(enum session_verdict verdict)
 static bool id_fits(const struct wire_event *event, int64_t *ret_epoch, int64_t *ret_counter)
 {
     struct span cart;
-    return session_id_read(session_of_event(event), &cart, ret_epoch, ret_counter) == RES_OK &&
+    return wire_session_id_read(session_of_event(event), &cart, ret_epoch, ret_counter) == RES_OK &&
            span_equal(cart, event->cart_id) && *ret_counter <= event->counter;
 }
 

@@ -16,10 +16,6 @@
 
 #include "reconcile.h"
 
-#define SESSION_CART_BYTES_MAX 24
-/* "{cartId}.{epoch}.{counter}" with two 19-digit numbers, and the NUL. */
-#define SESSION_ID_BYTES (SESSION_CART_BYTES_MAX + 2 + 38 + 1)
-
 enum session_status {
     SESSION_NONE, /* no session is open on this cart */
     SESSION_ACTIVE,
@@ -100,10 +96,5 @@ MUST_CHECK enum res session_apply(struct session *s, const struct session_input 
 
 /* The session an event is about; size 0 for none (health, most faults and boots). */
 struct span session_of_event(const struct wire_event *event);
-
-void session_id_write(struct sink *s, struct span cart_id, int64_t epoch, int64_t start_counter);
-/* RES_INVALID unless it is the one text that session_id_write gives. */
-MUST_CHECK enum res session_id_read(struct span id, struct span *ret_cart_id, int64_t *ret_epoch,
-                                    int64_t *ret_start_counter);
 
 #endif

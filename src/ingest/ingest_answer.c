@@ -1,0 +1,65 @@
+#include "ingest_answer.h"
+
+#include <string.h>
+
+#define TOPIC_BYTES 96
+
+enum res ingest_answer_send(struct ingest_answer *a, const struct wire_downlink *message)
+{
+    struct sink out;
+    sink_init(&out, a->frame, sizeof a->frame);
+    enum res res = wire_downlink_encode(message, &out);
+    if (res != RES_OK) {
+        return res;
+    }
+    uint8_t signature[ECDSA_SIGNATURE_BYTES];
+    res = platform_signer_sign(a->signer, sink_span(&out), signature);
+    if (res != RES_OK) {
+        return res;
+    }
+    sink_bytes(&out, span_of(signature, sizeof signature));
+    char topic[TOPIC_BYTES];
+    struct sink name;
+    sink_init(&name, topic, sizeof topic - 1);
+    wire_topic_write(&name, message->cart_id, message->type);
+    if (out.overflow || name.overflow) {
+        return RES_INVALID;
+    }
+    topic[name.size] = '\0';
+    a->publish(a->user, topic, sink_span(&out));
+    return RES_OK;
+}
+
+void ingest_answer_reject(struct ingest_answer *a, struct span device, const char *reason,
+                          const char *field, int64_t epoch, int64_t counter)
+{
+    char topic[TOPIC_BYTES];
+    struct sink name;
+    sink_init(&name, topic, sizeof topic - 1);
+    sink_text(&name, "reject/");
+    sink_bytes(&name, device);
+    uint8_t text[256];
+    struct sink out;
+    sink_init(&out, text, sizeof text);
+    sink_text(&out, "{\"device\":\"");
+    sink_bytes(&out, device);
+    sink_text(&out, "\",\"reason\":\"");
+    sink_text(&out, reason);
+    sink_text(&out, "\"");
+    if (field != NULL) {
+        sink_text(&out, ",\"field\":\"");
+        sink_text(&out, field);
+        sink_text(&out, "\"");
+    }
+    if (epoch > 0) {
+        sink_text(&out, ",\"epoch\":");
+        sink_i64(&out, epoch);
+        sink_text(&out, ",\"counter\":");
+        sink_i64(&out, counter);
+    }
+    sink_text(&out, "}");
+    if (!out.overflow && !name.overflow) {
+        topic[name.size] = '\0';
+        a->publish(a->user, topic, sink_span(&out));
+    }
+}
