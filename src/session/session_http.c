@@ -332,7 +332,7 @@ static enum res read_scans(struct telemetry_readers *readers, struct span id, in
     int64_t epoch = 0;
     int64_t start = 0;
     struct telemetry *t = NULL;
-    enum res r = session_id_read(id, &cart, &epoch, &start);
+    enum res r = wire_session_id_read(id, &cart, &epoch, &start);
     if (r != RES_OK) {
         err_set(why, "a session's id is not its cart, epoch and counter");
         return r;
