@@ -21,6 +21,9 @@ static void read(void *context, struct board_reading *ret_reading)
     }
     r->signal_dbm = wander(sim, r->signal_dbm, 3, -90, -40);
     r->laser_deci_c = wander(sim, r->laser_deci_c, 5, 220, 450);
+    if (sim->laser_fixed_deci_c != 0) {
+        r->laser_deci_c = sim->laser_fixed_deci_c;
+    }
     r->drift_g = wander(sim, r->drift_g, 1, -20, 20);
     r->x_cm = wander(sim, r->x_cm, 500, 0, FLOOR_CM);
     r->y_cm = wander(sim, r->y_cm, 500, 0, FLOOR_CM);

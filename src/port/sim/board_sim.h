@@ -11,8 +11,9 @@ struct board_sim {
     struct board board; /* use this */
     struct board_reading reading;
     struct rng rng;
-    int64_t now_ms;  /* uptime, set by the owner */
-    int64_t last_ms; /* of the last drain */
+    int64_t now_ms;             /* uptime, set by the owner */
+    int64_t last_ms;            /* of the last drain */
+    int32_t laser_fixed_deci_c; /* 0: it wanders */
     bool asleep;
     unsigned restarts; /* asked for */
 };
