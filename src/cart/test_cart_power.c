@@ -14,7 +14,7 @@
 
 #include "test_world.h"
 
-#define CASES         120
+#define CASES         100
 #define INPUTS        60
 #define FLASH_SECTORS 200
 
