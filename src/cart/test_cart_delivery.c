@@ -260,6 +260,62 @@ static void an_erased_flash_raises_the_epoch(void **state)
     assert_int_equal(cart_unacknowledged(&w->cart), 0);
 }
 
+/* A flash whose snapshots fail for a while: everything else works. */
+static struct flash whole;
+static bool snapshots_fail;
+
+static enum res read_whole(void *context, uint32_t offset, void *data, uint32_t size)
+{
+    (void)context;
+    return whole.read(whole.context, offset, data, size);
+}
+
+static enum res program_some(void *context, uint32_t offset, const void *data, uint32_t size)
+{
+    (void)context;
+    bool state = offset < CART_STORE_STATE_SECTORS * CART_STORE_SECTOR_BYTES;
+    return state && snapshots_fail ? RES_IO : whole.program(whole.context, offset, data, size);
+}
+
+static enum res erase_some(void *context, uint32_t sector)
+{
+    (void)context;
+    bool state = sector < CART_STORE_STATE_SECTORS;
+    return state && snapshots_fail ? RES_IO : whole.erase(whole.context, sector);
+}
+
+static void events_that_no_snapshot_includes_stay_on_flash(void **state)
+{
+    struct test_world *w = *state;
+    whole = w->flash->flash;
+    struct flash flash = whole;
+    flash.read = read_whole;
+    flash.program = program_some;
+    flash.erase = erase_some;
+    w->ports.flash = &flash;
+    boot(w);
+    assert_int_equal(scan(w), RES_OK);
+    test_world_run(w, 2000, 100);
+    snapshots_fail = true;
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(scan(w), RES_OK);
+    }
+    test_world_run(w, 2000, 100);
+    assert_int_equal(cart_unacknowledged(&w->cart), 0);
+    assert_true(flash_queue_count(&w->cart.store.queue) >= 5);
+    struct cart_trip before = w->cart.ledger.trip;
+    snapshots_fail = false;
+    assert_true(test_world_boot(w));
+    assert_memory_equal(&w->cart.ledger.trip, &before, sizeof before);
+    assert_int_equal(cart_finish(&w->cart, test_world_now(w)), RES_OK);
+    test_world_run(w, 5000, 100);
+    assert_int_equal(flash_queue_count(&w->cart.store.queue), 0);
+    assert_int_equal(w->platform->judged, 1);
+    unsigned faults = test_world_count(w, WIRE_FAULT, NULL);
+    assert_true(faults >= 1);
+    w->ports.flash = &w->flash->flash;
+}
+
 static void goes_on_when_the_secure_element_fails_for_a_moment(void **state)
 {
     struct test_world *w = *state;
@@ -290,6 +346,7 @@ int main(void)
         T(a_full_flash_refuses_scans_counts_them_and_still_ends_the_trip),
         T(damaged_events_are_reported_ahead_of_the_order),
         T(an_erased_flash_raises_the_epoch),
+        T(events_that_no_snapshot_includes_stay_on_flash),
         T(goes_on_when_the_secure_element_fails_for_a_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
