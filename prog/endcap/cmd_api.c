@@ -16,7 +16,6 @@ struct options {
     const char *address;
     long port; /* -1: as the installation's settings say */
     long workers;
-    long broker_port;
     enum log_level level;
 };
 
@@ -29,7 +28,6 @@ static void help(void)
            "  --address ADDRESS   127.0.0.1 (the default) or ::1\n"
            "  --port N            0: one the system chooses (default: api_port of endcap.conf)\n"
            "  --workers N         requests worked on at a time, 1 to %d (8)\n"
-           "  --broker-port N     the broker's port here, looked at by /readyz (0: not)\n"
            "  --log-level LEVEL   debug, info, warn or error (info)\n\n"
            "The port it listens on is written to DIR/run/api.port.\n",
            WORKERS_MAX);
@@ -65,7 +63,6 @@ static int read_options(int argc, char **argv, struct options *o)
                                           {"address", required_argument, NULL, 'a'},
                                           {"port", required_argument, NULL, 'p'},
                                           {"workers", required_argument, NULL, 'w'},
-                                          {"broker-port", required_argument, NULL, 'b'},
                                           {"log-level", required_argument, NULL, 'l'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
@@ -84,9 +81,6 @@ static int read_options(int argc, char **argv, struct options *o)
             break;
         case 'w':
             fine = read_number(optarg, WORKERS_MAX, &o->workers) && o->workers > 0;
-            break;
-        case 'b':
-            fine = read_number(optarg, 65535, &o->broker_port);
             break;
         case 'l':
             fine = read_level(optarg, &o->level);
@@ -149,7 +143,6 @@ static enum res serve(const struct options *o, struct err *why)
     char telemetry[FILE_PATH_BYTES_MAX];
     struct api_settings settings = {.address = o->address,
                                     .workers = (unsigned)o->workers,
-                                    .broker_port = (uint16_t)o->broker_port,
                                     .telemetry_directory = telemetry,
                                     .on_done = log_access};
     struct api *api = NULL;

@@ -112,8 +112,7 @@ enum res api_start(const struct api_settings *settings, struct api **ret, struct
         a->session = (struct session_http){a->pool, a->telemetry};
         fill_table(a);
         a->metrics = http_metrics_new(&a->table);
-        a->system = (struct api_system){a->pool, a->telemetry, a->metrics, settings->broker_port,
-                                        api_document};
+        a->system = (struct api_system){a->pool, a->telemetry, a->metrics, api_document};
         if (a->metrics == NULL) {
             err_set(why, "no memory for the REST face");
             r = RES_NO_MEMORY;

@@ -17,7 +17,6 @@ struct api_settings {
     const char *address;
     uint16_t port; /* 0: one the kernel picks */
     unsigned workers;
-    uint16_t broker_port; /* on this machine, for readiness; 0: not looked at */
     struct model_place place;
     const char *stores;              /* NULL: every store (operator); else a comma list */
     const char *telemetry_directory; /* need not exist yet */

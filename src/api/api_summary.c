@@ -32,6 +32,10 @@ static const struct http_field fields[] = {
      .type = HTTP_INTEGER,
      .source = "SELECT count(*) FROM alert WHERE status = 'open'",
      .summary = "Nobody has seen to them."},
+    {.name = "queuedOnCarts",
+     .type = HTTP_INTEGER,
+     .source = "SELECT coalesce(sum(queued_events), 0) FROM cart WHERE retired_at IS NULL",
+     .summary = "Events waiting on carts' flash, as their last healths say."},
     {.name = "eventsStored", .type = HTTP_INTEGER, .summary = "In telemetry."},
     {.name = NULL}};
 static const struct http_schema schema = {"Summary", "The state of things in figures.", fields};

@@ -13,7 +13,6 @@ struct api_system {
     struct pg_pool *pool;
     struct telemetry_readers *telemetry;
     struct http_metrics *metrics;
-    uint16_t broker_port;
     json_t *(*document)(void);
 };
 

@@ -130,10 +130,11 @@ static const char letters_sql[] =
     " timestamptz '2026-11-21T12:00:00.000001Z' + (n / 5) * interval '1 second'"
     " FROM generate_series(1, 40) n;"
     "INSERT INTO endcap.process_metric (process, instance, name, labels, kind, value,"
-    " updated_at) VALUES ('ingest', 'ingest-1', 'endcap_ingest_stored_total',"
+    " updated_at) VALUES ('ingest', 'ingest-1', 'ingest_stored_total',"
     " '{\"topic\": \"a\\\"b\\\\c\\nd\"}', 'counter', 42, now() + interval '1 hour'),"
     " ('ingest', 'ingest-1', 'endcap_ingest_lag_seconds_bucket', '{\"le\": \"+Inf\"}',"
     " 'histogram', 3, now()),"
+    " ('ingest', 'ingest-1', 'ingest_broker_connected', '{}', 'gauge', 1, now()),"
     " ('ingest', 'ingest-1', 'endcap_ingest_lag_seconds_count', '{}', 'histogram', 3, now()),"
     " ('ingest', 'ingest-1', 'endcap_ingest_lag_seconds_sum', '{}', 'histogram', 0.5, now())";
 
