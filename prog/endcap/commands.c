@@ -9,6 +9,7 @@ const struct command commands[] = {
     {"store", "make and list stores", cmd_store},
     {"catalog", "load a store's catalogue", cmd_catalog},
     {"api", "serve the REST face of an installation", cmd_api},
+    {"watch", "show what a running installation does", cmd_watch},
     {"openapi", "print the OpenAPI document of the REST face", cmd_openapi},
     {NULL, NULL, NULL},
 };

@@ -25,5 +25,6 @@ int cmd_store(int argc, char **argv);
 int cmd_catalog(int argc, char **argv);
 int cmd_api(int argc, char **argv);
 int cmd_openapi(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
 
 #endif
