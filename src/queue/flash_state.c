@@ -11,7 +11,7 @@
 #define MAGIC        0x57e5
 #define UNIT_MIN     8
 
-_Static_assert(sizeof(struct flash_state) <= 64, "static RAM of a microcontroller");
+_Static_assert(sizeof(struct flash_state) <= 128, "static RAM of a microcontroller");
 
 struct copy {
     uint32_t sequence;
@@ -62,11 +62,15 @@ static enum res read_copy(const struct flash_state *s, uint32_t offset, struct c
     return RES_OK;
 }
 
-/* Takes note of a sector's copies; *ret_single: the newest has one copy only. */
-static enum res scan_sector(struct flash_state *s, uint32_t sector, bool *ret_single)
+/* Takes note of a sector's copies. One that has none and is not blank holds what a cut tore, and
+ * may read well later: it is erased. */
+static enum res scan_sector(struct flash_state *s, uint32_t sector)
 {
-    uint32_t offset = sector * s->flash->sector_bytes;
-    uint32_t limit = offset + s->flash->sector_bytes;
+    uint32_t start = sector * s->flash->sector_bytes;
+    uint32_t limit = start + s->flash->sector_bytes;
+    uint32_t offset = start;
+    uint32_t used = start;
+    bool any = false;
     while (limit - offset >= HEADER_BYTES) {
         struct copy c;
         enum res r = read_copy(s, offset, &c);
@@ -77,15 +81,16 @@ static enum res scan_sector(struct flash_state *s, uint32_t sector, bool *ret_si
             offset += s->unit;
             continue;
         }
+        any = true;
         if (s->size == 0 || c.sequence > s->sequence) {
             s->sequence = c.sequence;
             s->size = c.size;
             s->copies[0] = offset;
             s->copies[1] = offset;
-            *ret_single = true;
         } else if (c.sequence == s->sequence) {
             s->copies[1] = offset;
-            *ret_single = false;
+            s->kept = sector;
+            s->kept_sequence = c.sequence;
         }
         offset += span_bytes(s, c.size);
         if (c.sequence == s->sequence) {
@@ -93,20 +98,34 @@ static enum res scan_sector(struct flash_state *s, uint32_t sector, bool *ret_si
             s->end = offset;
         }
     }
-    return RES_OK;
+    enum res r = any ? RES_OK : flash_io_used_end(s->flash, start, limit, &used);
+    return r == RES_OK && used != start ? s->flash->erase(s->flash->context, sector) : r;
+}
+
+/* What a cut tore behind the newest copy may read well later: its page is left alone and its
+ * sequence stepped over. */
+static enum res pass_torn(struct flash_state *s)
+{
+    uint32_t limit = (s->sector + 1) * s->flash->sector_bytes;
+    uint32_t used;
+    enum res r = flash_io_used_end(s->flash, s->end, limit, &used);
+    if (r == RES_OK && used != s->end) {
+        s->sequence += (used - s->end) / s->unit + 1;
+        s->end = flash_io_align_up(used, FLASH_IO_PAGE_BYTES);
+    }
+    return r;
 }
 
 enum res flash_state_open(struct flash_state *s, const struct flash *flash)
 {
-    *s = (struct flash_state){.flash = flash};
-    if (flash_io_geometry(flash) != RES_OK) {
+    *s = (struct flash_state){.flash = flash, .kept = flash->sector_count};
+    if (flash_io_geometry(flash) != RES_OK || flash->sector_count < 3) {
         return RES_INVALID;
     }
     s->unit = flash->program_bytes < UNIT_MIN ? UNIT_MIN : flash->program_bytes;
     s->end = flash->sector_bytes; /* nothing is known of sector 0: the first save erases one */
-    bool single = false;
     for (uint32_t sector = 0; sector < flash->sector_count; sector++) {
-        enum res r = scan_sector(s, sector, &single);
+        enum res r = scan_sector(s, sector);
         if (r != RES_OK) {
             return r;
         }
@@ -114,25 +133,16 @@ enum res flash_state_open(struct flash_state *s, const struct flash *flash)
     if (s->size == 0) {
         return RES_OK;
     }
-    /* What a cut tore may read well later: its page is left alone and its sequence stepped over. */
-    uint32_t limit = (s->sector + 1) * flash->sector_bytes;
-    uint32_t used;
-    enum res r = flash_io_used_end(flash, s->end, limit, &used);
-    if (r != RES_OK) {
-        return r;
-    }
-    if (used != s->end) {
-        s->sequence += (used - s->end) / s->unit + 1;
-        s->end = flash_io_align_up(used, FLASH_IO_PAGE_BYTES);
-    }
-    if (single) {
-        /* The first copy may be the torn one, and read otherwise next time: make it sure. */
+    bool single = s->kept == flash->sector_count || s->kept_sequence != s->sequence;
+    enum res r = pass_torn(s);
+    if (r == RES_OK && single) {
+        /* The only copy may be the torn one, and read otherwise next time: make it sure. */
         uint8_t state[FLASH_STATE_BYTES_MAX];
         uint32_t size;
         r = flash_state_load(s, state, sizeof state, &size);
         return r == RES_OK ? flash_state_save(s, span_of(state, size)) : r;
     }
-    return RES_OK;
+    return r;
 }
 
 enum res flash_state_load(const struct flash_state *s, void *data, uint32_t size_max,
@@ -161,14 +171,15 @@ enum res flash_state_load(const struct flash_state *s, void *data, uint32_t size
     return RES_CORRUPT;
 }
 
-/* Takes another sector into use, never the one that holds the newest state. */
+/* Takes another sector into use, never one that holds the newest state or the newest whole one. */
 static enum res advance(struct flash_state *s)
 {
     uint32_t count = s->flash->sector_count;
-    uint32_t sector = (s->sector + 1) % count;
-    if (s->size != 0 && sector == s->copies[0] / s->flash->sector_bytes) {
+    uint32_t newest = s->size == 0 ? count : s->copies[0] / s->flash->sector_bytes;
+    uint32_t sector = s->sector;
+    do {
         sector = (sector + 1) % count;
-    }
+    } while (sector == newest || sector == s->kept);
     s->sector = sector;
     s->end = (sector + 1) * s->flash->sector_bytes; /* of no use unless the erase succeeds */
     enum res r = s->flash->erase(s->flash->context, sector);
@@ -238,6 +249,8 @@ enum res flash_state_save(struct flash_state *s, struct span state)
     r = write_copy(s, sequence, state);
     if (r == RES_OK) {
         s->copies[1] = second;
+        s->kept = s->sector;
+        s->kept_sequence = sequence;
     }
     return r == RES_CORRUPT ? RES_OK : r;
 }

@@ -20,11 +20,13 @@ struct flash_state { /* private, for static storage */
     uint32_t end;
     uint32_t size;      /* of the newest save, 0: none */
     uint32_t copies[2]; /* its places; the second may equal the first */
+    uint32_t kept;      /* sector of the newest save with two copies; sector_count: none */
+    uint32_t kept_sequence;
 };
 
 /* What fits twice into a sector. */
 uint32_t flash_state_bytes_max(const struct flash *flash);
-/* `flash` must stay: 2 sectors or more. Needs 1 KiB of stack when a cut left a save half done.
+/* `flash` must stay: 3 sectors or more. Needs 1 KiB of stack when a cut left a save half done.
  * RES_INVALID: geometry; RES_IO. */
 MUST_CHECK enum res flash_state_open(struct flash_state *s, const struct flash *flash);
 /* RES_NOT_FOUND: nothing was ever saved; RES_LIMIT: larger than size_max; RES_CORRUPT: both copies

@@ -9,12 +9,12 @@
 /* A bank's first sector is its directory, of 32-byte places:
  *   place 0: 0 u16 magic, 2 u16 chunks, 4 u32 generation, 8 u64 version, 16 currency, 28 u32 CRC
  *   places 1, 2: the commit, twice: 0 u16 magic, 4 u32 generation, 28 u32 CRC
- *   the others, one a chunk, in the order they came: 0 u16 magic, 2 u16 chunk, 4 u16 count,
- *     6 u16 first slot, 8 u64 first GTIN, 16 u64 last GTIN, 28 u32 CRC
- * The others hold slots of 128 bytes: 0 u64 GTIN, 8 u32 price, 12 u32 weight and, in the highest
- * bit, per kg, 16 u8 and 17 u8 sizes of SKU and name, 18 SKU, 50 name, 124 u32 CRC. Every CRC-32C
- * begins with the bank's generation and the place's offset: leftovers of other versions are not
- * taken for this one's. */
+ *   the others, one a chunk, as they came, order rising by one: 0 u16 magic, 2 u16 chunk, 4 u16
+ * count, 6 u16 first slot, 8 u64 first GTIN, 16 u64 last GTIN, 24 u16 order, 28 u32 CRC The others
+ * hold slots of 128 bytes: 0 u64 GTIN, 8 u32 price, 12 u32 weight and, in the highest bit, per kg,
+ * 16 u8 and 17 u8 sizes of SKU and name, 18 SKU, 50 name, 124 u32 CRC. Every CRC-32C begins with
+ * the bank's generation and the place's offset: leftovers of other versions are not taken for this
+ * one's. */
 #define PLACE_BYTES  32
 #define PLACE_CRC_AT 28
 #define PLACE_FIRST  3
@@ -36,6 +36,7 @@ struct chunk_entry {
     uint32_t chunk;
     uint32_t count;
     uint32_t slot;
+    uint32_t order;
     uint64_t first;
     uint64_t last;
 };
@@ -116,6 +117,7 @@ static enum res read_entry(const struct product_cache *c, const struct product_c
         .chunk = le_get_u16(raw + 2),
         .count = le_get_u16(raw + 4),
         .slot = le_get_u16(raw + 6),
+        .order = le_get_u16(raw + 24),
         .first = le_get_u64(raw + 8),
         .last = le_get_u64(raw + 16),
     };
@@ -220,12 +222,14 @@ static enum res write_entry(const struct product_cache *c, struct product_cache_
         le_put_u16(raw + 6, (uint16_t)e->slot);
         le_put_u64(raw + 8, e->first);
         le_put_u64(raw + 16, e->last);
+        le_put_u16(raw + 24, (uint16_t)(b->order + 1));
         r = flash_io_used_end(c->flash, offset, offset + PLACE_BYTES, &end);
         if (r == RES_OK) {
             r = end == offset ? write_place(c, b, b->entries, raw) : RES_CORRUPT;
         }
         if (r == RES_OK) {
             b->entry[e->chunk] = (uint8_t)b->entries;
+            b->order++;
         }
         b->entries++;
     }
@@ -236,21 +240,28 @@ static enum res write_entry(const struct product_cache *c, struct product_cache_
 static enum res read_directory(const struct product_cache *c, struct product_cache_bank *b,
                                uint32_t *ret_last)
 {
+    uint32_t order = UINT32_MAX;
     *ret_last = 0;
-    for (uint32_t place = PLACE_FIRST; place < places(c); place++) {
+    for (uint32_t place = places(c); place-- > PLACE_FIRST;) {
         struct chunk_entry e;
         enum res r = read_entry(c, b, place, &e);
-        if (r == RES_NOT_FOUND) {
-            continue;
-        }
-        if (r != RES_OK) {
+        if (r != RES_OK && r != RES_NOT_FOUND) {
             return r;
         }
-        b->entry[e.chunk] = (uint8_t)place;
-        b->entries = (uint16_t)(place + 1);
+        if (r == RES_NOT_FOUND || e.order >= order) {
+            continue;
+        }
+        order = e.order;
+        if (*ret_last == 0) {
+            *ret_last = place;
+            b->entries = (uint16_t)(place + 1);
+            b->order = (uint16_t)order;
+        }
+        if (b->entry[e.chunk] == 0) {
+            b->entry[e.chunk] = (uint8_t)place;
+        }
         uint32_t end = flash_io_align_up(e.slot + e.count, slots_per_sector(c));
         b->next_slot = end > b->next_slot ? end : b->next_slot;
-        *ret_last = place;
     }
     return RES_OK;
 }
@@ -392,6 +403,7 @@ static enum res begin(struct product_cache *c, struct product_cache_bank *b,
     b->next_slot = 0;
     b->chunks = (uint16_t)k->chunks;
     b->entries = PLACE_FIRST;
+    b->order = 0;
     memset(b->entry, 0, sizeof b->entry);
     memcpy(b->currency, k->currency.data, 3);
     return RES_OK;

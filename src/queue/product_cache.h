@@ -24,6 +24,7 @@ struct product_cache_bank { /* private */
     int64_t version;
     uint32_t next_slot; /* for the next chunk's first product */
     uint16_t chunks;
+    uint16_t order;   /* of the last entry */
     uint16_t entries; /* places of the directory used */
     uint8_t
         entry[PRODUCT_CACHE_CHUNKS_MAX]; /* place of a chunk's entry in the directory, 0: none */

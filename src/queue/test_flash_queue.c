@@ -181,6 +181,7 @@ static void world_step(struct world *w)
             w->released = through;
         }
     } else if (dice < 95) {
+        flash_sim_power_on(w->sim);
         enum res r = world_open(w);
         assert_true(r == RES_OK || w->sim->off);
     } else if (!w->sim->off) {
@@ -230,6 +231,7 @@ static uint64_t run(const uint32_t geometry[3], uint64_t run_seed, unsigned step
         assert_int_equal(r, RES_OK);
         world_step(&w);
     }
+    flash_sim_cut_after(w.sim, 0, tear);
     flash_sim_power_on(w.sim);
     assert_int_equal(world_open(&w), RES_OK);
     world_check(&w);
@@ -308,12 +310,13 @@ static void keeps_its_promises_over_random_cuts(void **state)
                 }
                 world_check(&w);
             }
-            if (w.sim->cut_at == 0) {
+            if (w.sim->cut_at <= w.sim->operations) {
                 flash_sim_cut_after(w.sim, 1 + rng_below(&w.rng, 40),
                                     (enum flash_sim_tear)(i % FLASH_SIM_TEARS));
             }
             world_step(&w);
         }
+        flash_sim_cut_after(w.sim, 0, FLASH_SIM_NOTHING);
         flash_sim_power_on(w.sim);
         assert_int_equal(world_open(&w), RES_OK);
         world_check(&w);

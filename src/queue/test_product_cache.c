@@ -269,6 +269,11 @@ static uint64_t run(uint32_t unit, uint64_t cut, enum flash_sim_tear tear, uint6
                 }
                 continue;
             }
+            if (waits % 4 == 0) {
+                flash_sim_power_on(sim);
+                r = product_cache_open(&c, &sim->flash);
+                continue;
+            }
             bool complete;
             assert_int_equal(r, RES_OK);
             enum res put = product_cache_put(&c, chunk_of(&book, (k++ * 3 + 1) % 5), &complete);
@@ -277,6 +282,7 @@ static uint64_t run(uint32_t unit, uint64_t cut, enum flash_sim_tear tear, uint6
         answers = book.version;
         expect_all(&c, answers, book.items);
     }
+    flash_sim_cut_after(sim, 0, tear);
     flash_sim_power_on(sim);
     assert_int_equal(product_cache_open(&c, &sim->flash), RES_OK);
     expect_all(&c, 3, book.items);
