@@ -2,12 +2,12 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "catalog_import.h"
 #include "catalog_list.h"
 #include "commands.h"
+#include "install_settings.h"
 #include "json.h"
 #include "model.h"
 
@@ -28,7 +28,7 @@ static void help(FILE *to)
         "  --full        the file is the whole catalogue: items it lacks are marked deleted\n"
         "  --json        refused rows and the summary as JSON, one object a line\n"
         "  --quiet       do not list refused rows\n"
-        "  --data DIR    data directory (default $ENDCAP_DATA, else ./endcap-data)\n");
+        "  --data DIR    data directory (default $ENDCAP_DATA or ./endcap-data)\n");
 }
 
 struct output {
@@ -146,6 +146,13 @@ static bool read_options(int argc, char **argv, struct options *o)
     return true;
 }
 
+static enum res connect_admin(const char *data, struct pg_conn **ret, struct err *why)
+{
+    char root[FILE_PATH_BYTES_MAX];
+    enum res r = install_settings_root(data, false, root, why);
+    return r == RES_OK ? model_connect_admin(root, ret, why) : r;
+}
+
 static enum res import_file(const char *path, struct options *o, struct err *why)
 {
     bool standard_input = strcmp(path, "-") == 0;
@@ -156,7 +163,7 @@ static enum res import_file(const char *path, struct options *o, struct err *why
     }
     struct pg_conn *c = NULL;
     struct catalog_import_summary summary;
-    enum res r = model_connect_admin(o->data, &c, why);
+    enum res r = connect_admin(o->data, &c, why);
     if (r == RES_OK) {
         r = catalog_import(c, in, &o->import, &summary, why);
     }
@@ -173,7 +180,7 @@ static enum res import_file(const char *path, struct options *o, struct err *why
 static enum res list(const struct options *o, struct err *why)
 {
     struct pg_conn *c = NULL;
-    enum res r = model_connect_admin(o->data, &c, why);
+    enum res r = connect_admin(o->data, &c, why);
     if (r == RES_OK) {
         r = catalog_list(c, o->import.store_id, stdout, why);
     }
@@ -183,8 +190,7 @@ static enum res list(const struct options *o, struct err *why)
 
 int cmd_catalog(int argc, char **argv)
 {
-    const char *data = getenv("ENDCAP_DATA");
-    struct options o = {.data = data != NULL ? data : "./endcap-data"};
+    struct options o = {.data = NULL};
     if (!read_options(argc, argv, &o)) {
         help(stderr);
         return COMMAND_USAGE;

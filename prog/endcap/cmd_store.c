@@ -1,9 +1,9 @@
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
+#include "install_settings.h"
 #include "json.h"
 #include "model.h"
 #include "store_admin.h"
@@ -21,7 +21,7 @@ static void help(FILE *to)
             "  --timezone Z        IANA name (default Asia/Kolkata)\n"
             "  --currency C        ISO 4217 code (default INR)\n"
             "  --language L        of displays: en, hi, ta, te, bn, mr (default en)\n"
-            "  --data DIR          data directory (default $ENDCAP_DATA, else ./endcap-data)\n"
+            "  --data DIR          data directory (default $ENDCAP_DATA or ./endcap-data)\n"
             "  --json              list as JSON, one object a line\n");
 }
 
@@ -114,7 +114,7 @@ int cmd_store(int argc, char **argv)
 {
     struct options o = {
         .store = {.region = "IN", .timezone = "Asia/Kolkata", .currency = "INR", .language = "en"},
-        .data = getenv("ENDCAP_DATA")};
+        .data = NULL};
     if (!read_options(argc, argv, &o)) {
         help(stderr);
         return COMMAND_USAGE;
@@ -133,7 +133,11 @@ int cmd_store(int argc, char **argv)
     }
     struct pg_conn *c = NULL;
     struct err why = {""};
-    enum res r = model_connect_admin(o.data != NULL ? o.data : "./endcap-data", &c, &why);
+    char root[FILE_PATH_BYTES_MAX];
+    enum res r = install_settings_root(o.data, false, root, &why);
+    if (r == RES_OK) {
+        r = model_connect_admin(root, &c, &why);
+    }
     if (r == RES_OK && create) {
         r = store_admin_create(c, &o.store, &why);
     } else if (r == RES_OK) {

@@ -15,6 +15,7 @@
 
 static struct pg_fixture fixture;
 static struct pg_conn *admin;
+static const char *source_root;
 static const char *real_catalogue; /* of the command line; may be absent */
 
 struct seen {
@@ -332,15 +333,58 @@ static void a_list_reads_back_without_a_change(void **state)
     assert_non_null(strstr(why.text, "STORE-NONE"));
 }
 
+static void our_own_catalogue_and_baskets_agree(void **state)
+{
+    (void)state;
+    char path[1024];
+    struct err why = {""};
+    struct seen seen = {0};
+    struct catalog_import_settings settings = {
+        .store_id = "STORE-DEMO", .changed_by = "catalog-import", .refused = note, .user = &seen};
+    struct catalog_import_summary s;
+    (void)snprintf(path, sizeof path, "%s/demo/catalog.csv", source_root);
+    FILE *in = fopen(path, "r");
+    assert_non_null(in);
+    assert_int_equal(catalog_import(admin, in, &settings, &s, &why), RES_OK);
+    (void)fclose(in);
+    assert_int_equal(s.refused, 0);
+    assert_true(s.added >= 120);
+    (void)snprintf(path, sizeof path, "%s/demo/baskets.csv", source_root);
+    in = fopen(path, "r");
+    assert_non_null(in);
+    char line[8192];
+    int baskets = 0;
+    while (fgets(line, sizeof line, in) != NULL) {
+        struct pg_params p;
+        PGresult *rows = NULL;
+        line[strcspn(line, "\n")] = '\0';
+        baskets++;
+        pg_params_init(&p);
+        pg_params_cstr(&p, line);
+        assert_int_equal(pg_conn_run(admin,
+                                     "SELECT n FROM unnest(string_to_array($1, ',')) n "
+                                     "WHERE NOT EXISTS (SELECT FROM item WHERE store_id = "
+                                     "'STORE-DEMO' AND name ->> 'en' = n)",
+                                     &p, &rows, &why),
+                         RES_OK);
+        assert_int_equal(PQntuples(rows), 0);
+        PQclear(rows);
+    }
+    (void)fclose(in);
+    assert_true(baskets >= 200);
+}
+
 int main(int argc, char **argv)
 {
-    real_catalogue = argc > 1 ? argv[1] : NULL;
+    source_root = argc > 1 ? argv[1] : ".";
+    real_catalogue = argc > 2 ? argv[2] : NULL;
     if (!pg_fixture_start(&fixture, PG_FIXTURE_FAST)) {
         return 77;
     }
     struct pg_conn *super = pg_fixture_superuser(&fixture);
-    static const char *const stores[] = {"STORE-A", "STORE-B", "STORE-C", "STORE-D",   "STORE-E",
-                                         "STORE-F", "STORE-G", "STORE-H", "STORE-LIST"};
+    static const char *const stores[] = {"STORE-A",    "STORE-B",   "STORE-C", "STORE-D",
+                                         "STORE-E",    "STORE-F",   "STORE-G", "STORE-H",
+                                         "STORE-LIST", "STORE-DEMO"};
     for (size_t i = 0; i < sizeof stores / sizeof stores[0]; i++) {
         pg_fixture_store(super, stores[i]);
     }
@@ -349,6 +393,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loads_the_rest_and_says_which_rows_it_refused),
         cmocka_unit_test(a_list_reads_back_without_a_change),
+        cmocka_unit_test(our_own_catalogue_and_baskets_agree),
         cmocka_unit_test(a_second_import_of_the_same_file_changes_nothing),
         cmocka_unit_test(a_changed_price_becomes_a_new_version_with_its_history),
         cmocka_unit_test(a_full_import_deletes_what_is_missing_but_spares_refused_rows),
