@@ -25,6 +25,9 @@ int cmd_store(int argc, char **argv);
 int cmd_catalog(int argc, char **argv);
 int cmd_api(int argc, char **argv);
 int cmd_openapi(int argc, char **argv);
+int cmd_cart(int argc, char **argv);
+int cmd_ingest(int argc, char **argv);
+int cmd_worker(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 
 #endif

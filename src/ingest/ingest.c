@@ -470,7 +470,7 @@ static enum res open_all(struct ingest *in, struct err *why)
 {
     const struct ingest_settings *s = &in->settings;
     struct ingest_commit *c = &in->commit;
-    enum res res = platform_signer_open(s->platform_key, &c->answer.signer, why);
+    enum res res = platform_signer_open(s->platform_key, &c->answer.downlink.signer, why);
     if (res == RES_OK) {
         struct telemetry_settings t = {s->telemetry_directory, in->writer, s->sync};
         res = telemetry_open(&t, &c->telemetry, why);

@@ -1,39 +1,18 @@
 #include "ingest_answer.h"
 
-#include <string.h>
-
-#define TOPIC_BYTES 96
-
 enum res ingest_answer_send(struct ingest_answer *a, const struct wire_downlink *message)
 {
-    struct sink out;
-    sink_init(&out, a->frame, sizeof a->frame);
-    enum res res = wire_downlink_encode(message, &out);
-    if (res != RES_OK) {
-        return res;
+    enum res res = downlink_make(&a->downlink, message);
+    if (res == RES_OK) {
+        a->publish(a->user, a->downlink.topic, downlink_frame(&a->downlink));
     }
-    uint8_t signature[ECDSA_SIGNATURE_BYTES];
-    res = platform_signer_sign(a->signer, sink_span(&out), signature);
-    if (res != RES_OK) {
-        return res;
-    }
-    sink_bytes(&out, span_of(signature, sizeof signature));
-    char topic[TOPIC_BYTES];
-    struct sink name;
-    sink_init(&name, topic, sizeof topic - 1);
-    wire_topic_write(&name, message->cart_id, message->type);
-    if (out.overflow || name.overflow) {
-        return RES_INVALID;
-    }
-    topic[name.size] = '\0';
-    a->publish(a->user, topic, sink_span(&out));
-    return RES_OK;
+    return res;
 }
 
 void ingest_answer_reject(struct ingest_answer *a, struct span device, const char *reason,
                           const char *field, int64_t epoch, int64_t counter)
 {
-    char topic[TOPIC_BYTES];
+    char topic[DOWNLINK_TOPIC_BYTES];
     struct sink name;
     sink_init(&name, topic, sizeof topic - 1);
     sink_text(&name, "reject/");

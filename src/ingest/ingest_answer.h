@@ -4,14 +4,12 @@
 #ifndef INGEST_ANSWER_H
 #define INGEST_ANSWER_H
 
-#include "platform_signer.h"
-#include "wire.h"
+#include "downlink.h"
 
 struct ingest_answer {
-    struct platform_signer *signer;
+    struct downlink downlink;
     void *user;
     void (*publish)(void *user, const char *topic, struct span payload);
-    uint8_t frame[WIRE_PLATFORM_BYTES_MAX];
 };
 
 /* Encodes, signs and publishes on cart/{id}/response. RES_INVALID: the message breaks the wire's

@@ -25,7 +25,7 @@ void ingest_commit_deinit(struct ingest_commit *c)
     ingest_changes_deinit(&c->changes);
     pg_conn_close(c->conn);
     telemetry_close(c->telemetry);
-    platform_signer_close(c->answer.signer);
+    platform_signer_close(c->answer.downlink.signer);
 }
 
 static enum ingest_part part_of(const struct ingest_message *m)

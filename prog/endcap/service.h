@@ -1,0 +1,48 @@
+/* service.h: what the processes that stand between broker and database share: their options, their
+ * connection to the broker, the wait for the signal to stop.
+ */
+#ifndef SERVICE_H
+#define SERVICE_H
+
+#include "file.h"
+#include "log.h"
+#include "model.h"
+#include "mqtt_client.h"
+
+struct service_options {
+    const char *command; /* "ingest": also the broker's name for it, service:ingest */
+    const char *data;
+    const char *instance;
+    const char *broker_host;
+    long broker_port; /* 0: as the installation's settings say */
+    long workers;
+    enum log_level level;
+};
+
+/* Paths and places of an installation. */
+struct service {
+    struct service_options options;
+    struct model_place place;
+    uint16_t broker_port;
+    char root[FILE_PATH_BYTES_MAX];
+    char telemetry[FILE_PATH_BYTES_MAX];
+    char platform_key[FILE_PATH_BYTES_MAX];
+    char ca_file[FILE_PATH_BYTES_MAX];
+    char certificate[FILE_PATH_BYTES_MAX];
+    char key[FILE_PATH_BYTES_MAX];
+    char client_id[64];
+};
+
+/* -1: go on; else the exit code. `about` is the first lines of --help. */
+int service_read_options(int argc, char **argv, const char *about, struct service_options *o);
+MUST_CHECK enum res service_open(const struct service_options *o, struct service *ret,
+                                 struct err *why);
+/* Settings of a threaded connection to the broker; the callbacks are the caller's to fill in. */
+void service_mqtt(const struct service *s, struct mqtt_client_settings *ret);
+/* Before any thread starts: SIGINT and SIGTERM are for service_wait alone. */
+void service_block_signals(void);
+/* Waits up to timeout_ms. The signal that came, or 0. */
+int service_wait(long timeout_ms);
+int64_t service_now_ms(void);
+
+#endif
