@@ -190,10 +190,16 @@ static void refuses_another_key(void **state)
 static void refuses_another_topic(void **state)
 {
     (void)state;
-    static const char *const topics[] = {
-        "cart/CART-0043/%s",    "cart/CART-00422/%s", "cart//%s",
-        "cart/CART-0042/%s/x",  "CART/CART-0042/%s",  "cart/CART-0042/",
-        "cart/CART-0042/scans", "store/CART-0042/%s", ""};
+    static const char *const topics[] = {"cart/CART-0043/%s",
+                                         "cart/CART-00422/%s",
+                                         "cart//%s",
+                                         "cart/CART-0042-A/%s",
+                                         "cart/CART-0042/%s/x",
+                                         "CART/CART-0042/%s",
+                                         "cart/CART-0042/",
+                                         "cart/CART-0042/scans",
+                                         "store/CART-0042/%s",
+                                         ""};
     for (size_t i = 0; i < WIRE_VECTOR_EVENTS; i++) {
         const struct wire_vector *v = &vectors.events[i];
         struct span frame = span_of(v->frame, v->size);

@@ -136,6 +136,8 @@ static void refuses_what_is_not_utf_8(void **state)
         "\"\\ud800x\"",
         "\"\\ud800\\n\"",
         "\"\\ud800\\ud800\"",
+        "\"\\ud800\\ue000\"",
+        "\"\\ud800\\uffff\"",
         "\"\\u0000\"",
         "{\"\\u0000\":1}",
     };

@@ -165,11 +165,74 @@ static void the_longest_message_of_each_type_fits_its_frame(void **state)
     }
 }
 
+static void topics_and_session_ids_have_one_form(void **state)
+{
+    (void)state;
+    static const char *const topics[] = {"",
+                                         "cart",
+                                         "cart/",
+                                         "cart//scan",
+                                         "cart/CART-0042",
+                                         "cart/CART-0042/",
+                                         "/cart/CART-0042/scan",
+                                         "cart/CART-0042/scan/",
+                                         "cart/CART-00-42/scan",
+                                         "cart/CART-004/scan",
+                                         "cart/CART-0123456789ABC/scan",
+                                         "cart/cart-0042/scan",
+                                         "cart/CART-0042/command",
+                                         "cart/CART-0042/Scan",
+                                         "cart/+/scan",
+                                         "cart/#"};
+    struct span cart_id;
+    enum wire_type type;
+    for (size_t i = 0; i < sizeof topics / sizeof topics[0]; i++) {
+        if (wire_topic_read(span_of(topics[i], strlen(topics[i])), &cart_id, &type) == RES_OK) {
+            fail_msg("%s", topics[i]);
+        }
+    }
+    static const char *const ids[] = {"",
+                                      ".",
+                                      "..",
+                                      "CART-0042",
+                                      "CART-0042.",
+                                      "CART-0042.1",
+                                      "CART-0042.1.",
+                                      "CART-0042..1",
+                                      "CART-0042.1.1.",
+                                      "CART-0042.1.1 ",
+                                      "CART-0042.0.1",
+                                      "CART-0042.1.0",
+                                      "CART-0042.01.1",
+                                      "CART-0042.-1.1",
+                                      "CART-0042.2147483648.1",
+                                      "CART-0042.1.9007199254740992",
+                                      "CART-00-42.1.1",
+                                      "CART-004.1.1",
+                                      "LABEL-0042.1.1",
+                                      "CART-0042.1.99999999999999999999999999999999999"};
+    int64_t epoch;
+    int64_t counter;
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        if (wire_session_id_read(span_of(ids[i], strlen(ids[i])), &cart_id, &epoch, &counter) ==
+            RES_OK) {
+            fail_msg("%s", ids[i]);
+        }
+    }
+    struct span longest = SPAN_LIT("CART-0123456789AB.2147483647.9007199254740991");
+    assert_int_equal(longest.size, WIRE_SESSION_ID_BYTES);
+    assert_int_equal(wire_session_id_read(longest, &cart_id, &epoch, &counter), RES_OK);
+    assert_int_equal(epoch, WIRE_EPOCH_MAX);
+    assert_int_equal(counter, INT64_C(9007199254740991));
+    assert_true(wire_cart_id_is_valid(cart_id));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_events_survive_encoding_and_decoding),
         cmocka_unit_test(random_downlinks_survive_encoding_and_decoding),
+        cmocka_unit_test(topics_and_session_ids_have_one_form),
         cmocka_unit_test(the_longest_message_of_each_type_fits_its_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

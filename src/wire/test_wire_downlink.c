@@ -12,7 +12,7 @@
 #define TIME "\"time\":\"2026-11-21T10:00:00.000Z\""
 #define ITEM(gtin)                                                                                 \
     "{\"gtin\":\"" gtin "\",\"sku\":\"S\",\"name\":\"N\",\"price\":1,\"weightG\":0,\"perKg\":"     \
-                        "false}"
+    "false}"
 
 static const char *const bases[] = {
     "{\"v\":1,\"type\":\"command\",\"cartId\":\"CART-0042\"," TIME ",\"number\":7,\"expires\":"

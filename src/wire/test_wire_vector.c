@@ -23,6 +23,47 @@ static void signs_as_rfc_6979_appendix_a_2_5_does(void **state)
     assert_int_equal(wire_signature_check(span_of(signature, sizeof signature)), WIRE_FINE);
 }
 
+/* n and n/2, written out once more from SEC 2, section 2.4.2. */
+#define ORDER_HEAD "\xff\xff\xff\xff\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff"
+#define ORDER_TAIL "\xbc\xe6\xfa\xad\xa7\x17\x9e\x84\xf3\xb9\xca\xc2\xfc\x63\x25"
+#define HALF_HEAD  "\x7f\xff\xff\xff\x80\x00\x00\x00\x7f\xff\xff\xff\xff\xff\xff\xff"
+#define HALF_TAIL  "\xde\x73\x7d\x56\xd3\x8b\xcf\x42\x79\xdc\xe5\x61\x7e\x31\x92"
+
+static void takes_r_and_s_up_to_their_exact_limits(void **state)
+{
+    (void)state;
+    static const uint8_t zero[32] = {0};
+    static const uint8_t one[32] = {[31] = 1};
+    static const char order_less_one[] = ORDER_HEAD ORDER_TAIL "\x50";
+    static const char order[] = ORDER_HEAD ORDER_TAIL "\x51";
+    static const char half[] = HALF_HEAD HALF_TAIL "\xa8";
+    static const char half_and_one[] = HALF_HEAD HALF_TAIL "\xa9";
+    const struct {
+        const void *r;
+        const void *s;
+        enum wire_refusal refusal;
+    } cases[] = {
+        {one, one, WIRE_FINE},
+        {order_less_one, half, WIRE_FINE},
+        {one, half_and_one, WIRE_HIGH_S},
+        {one, order_less_one, WIRE_HIGH_S},
+        {zero, one, WIRE_BAD_SIGNATURE},
+        {one, zero, WIRE_BAD_SIGNATURE},
+        {order, one, WIRE_BAD_SIGNATURE},
+        {one, order, WIRE_BAD_SIGNATURE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t signature[WIRE_SIGNATURE_BYTES + 1] = {0};
+        memcpy(signature, cases[i].r, 32);
+        memcpy(signature + 32, cases[i].s, 32);
+        assert_int_equal(wire_signature_check(span_of(signature, 64)), cases[i].refusal);
+        assert_int_equal(wire_signature_is_canonical(span_of(signature, 64)),
+                         cases[i].refusal == WIRE_FINE);
+        assert_int_equal(wire_signature_check(span_of(signature, 63)), WIRE_BAD_SIGNATURE);
+        assert_int_equal(wire_signature_check(span_of(signature, 65)), WIRE_BAD_SIGNATURE);
+    }
+}
+
 static void every_event_of_the_story_decodes(void **state)
 {
     (void)state;
@@ -69,6 +110,7 @@ int main(void)
     wire_vector_make(&vectors);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signs_as_rfc_6979_appendix_a_2_5_does),
+        cmocka_unit_test(takes_r_and_s_up_to_their_exact_limits),
         cmocka_unit_test(every_event_of_the_story_decodes),
         cmocka_unit_test(every_downlink_decodes),
     };

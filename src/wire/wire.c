@@ -60,6 +60,20 @@ const char *wire_enum_name(enum wire_type type, const char *field, int64_t value
     return NULL;
 }
 
+bool wire_cart_id_is_valid(struct span text)
+{
+    if (text.size < 9 || text.size > 17 || memcmp(text.data, "CART-", 5) != 0) {
+        return false;
+    }
+    for (size_t i = 5; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        if (!(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9')) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum res wire_name_clean(struct span text, struct sink *name)
 {
     if (!json_utf8_is_valid(text)) {

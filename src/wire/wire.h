@@ -353,6 +353,8 @@ MUST_CHECK enum res wire_downlink_encode(const struct wire_downlink *message, st
 MUST_CHECK enum wire_refusal wire_downlink_check(const struct wire_downlink *message,
                                                  struct wire_detail *ret_why);
 
+/* "CART-" and 4 to 12 of [A-Z0-9]. */
+bool wire_cart_id_is_valid(struct span text);
 /* "{cartId}.{epoch}.{counter}" and back. RES_INVALID for any other text. */
 MUST_CHECK enum res wire_session_id_read(struct span text, struct span *ret_cart_id,
                                          int64_t *ret_epoch, int64_t *ret_counter);

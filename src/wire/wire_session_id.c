@@ -22,21 +22,18 @@ static bool read_number(struct span text, size_t *at, int64_t max, int64_t *ret)
 enum res wire_session_id_read(struct span text, struct span *ret_cart_id, int64_t *ret_epoch,
                               int64_t *ret_counter)
 {
-    size_t at = 5;
-    if (text.size < 5 || text.size > WIRE_SESSION_ID_BYTES || memcmp(text.data, "CART-", 5) != 0) {
+    const uint8_t *dot = text.size == 0 ? NULL : memchr(text.data, '.', text.size);
+    if (dot == NULL || text.size > WIRE_SESSION_ID_BYTES) {
         return RES_INVALID;
     }
-    while (at < text.size && ((text.data[at] >= 'A' && text.data[at] <= 'Z') ||
-                              (text.data[at] >= '0' && text.data[at] <= '9'))) {
-        at++;
-    }
+    size_t at = (size_t)(dot - text.data);
     struct span cart_id = span_of(text.data, at);
     int64_t epoch;
     int64_t counter;
-    if (at < 9 || at > 17 || at == text.size || text.data[at++] != '.' ||
-        !read_number(text, &at, WIRE_EPOCH_MAX, &epoch) || at == text.size ||
-        text.data[at++] != '.' || !read_number(text, &at, JSON_INT_MAX, &counter) ||
-        at != text.size) {
+    at++;
+    if (!wire_cart_id_is_valid(cart_id) || !read_number(text, &at, WIRE_EPOCH_MAX, &epoch) ||
+        at == text.size || text.data[at++] != '.' ||
+        !read_number(text, &at, JSON_INT_MAX, &counter) || at != text.size) {
         return RES_INVALID;
     }
     *ret_cart_id = cart_id;

@@ -8,20 +8,13 @@ enum res wire_topic_read(struct span topic, struct span *ret_cart_id, enum wire_
     if (topic.size < 5 || memcmp(topic.data, "cart/", 5) != 0) {
         return RES_INVALID;
     }
-    size_t at = 5;
-    while (at < topic.size && topic.data[at] != '/') {
-        uint8_t c = topic.data[at];
-        bool fits = (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
-        if (!fits) {
-            return RES_INVALID;
-        }
-        at++;
+    const uint8_t *end = memchr(topic.data + 5, '/', topic.size - 5);
+    if (end == NULL) {
+        return RES_INVALID;
     }
+    size_t at = (size_t)(end - topic.data);
     struct span cart_id = span_of(topic.data + 5, at - 5);
-    bool is_cart = cart_id.size >= 9 && cart_id.size <= 17 &&
-                   memcmp(cart_id.data, "CART-", 5) == 0 &&
-                   memchr(cart_id.data + 5, '-', cart_id.size - 5) == NULL;
-    if (!is_cart || at == topic.size) {
+    if (!wire_cart_id_is_valid(cart_id)) {
         return RES_INVALID;
     }
     struct span name = span_of(topic.data + at + 1, topic.size - at - 1);
