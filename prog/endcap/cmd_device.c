@@ -14,14 +14,14 @@
 #include "timestamp.h"
 
 static const char help[] =
-    "usage: endcap device provision --kind cart|label --store S --device ID [options]\n"
+    "usage: endcap device provision --kind cart|label --store S [--device ID] [options]\n"
     "       endcap device revoke --device ID [--reason TEXT]\n"
     "       endcap device list [--store S]\n\n"
     "Gives a device its certificate, takes it away, shows who has one.\n\n"
     "  --data DIR        the installation (default $ENDCAP_DATA or ./endcap-data)\n"
     "  --kind KIND       cart or label\n"
     "  --store S         the device's store\n"
-    "  --device ID       CART-[A-Z0-9]{4,12} or ESP32-[A-Z0-9]{6}\n"
+    "  --device ID       CART-[A-Z0-9]{4,12} or ESP32-[A-Z0-9]{6} (provision: default a new one)\n"
     "  --csr FILE        a PKCS#10 request; only its P-256 key is taken (without: a key is made)\n"
     "  --serial TEXT     a cart's hardware serial (default: its id)\n"
     "  --days N          validity, 1 to 3650 (default 730)\n"
@@ -204,15 +204,38 @@ static enum res read_csr(const struct arguments *a, char *ret_text, size_t size,
     return r;
 }
 
+/* 36^6 and more: two that meet are refused by the registry, and the next try differs. */
+static void make_id(enum pki_kind kind, char ret_id[PKI_ID_BYTES_MAX + 1])
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    uint8_t random[8] = {0};
+    size_t count = kind == PKI_CART ? 8 : 6;
+    if (getentropy(random, sizeof random) != 0) {
+        abort(); /* a kernel without random bytes cannot make keys either */
+    }
+    struct sink s;
+    sink_init(&s, ret_id, PKI_ID_BYTES_MAX);
+    sink_text(&s, kind == PKI_CART ? "CART-" : "ESP32-");
+    for (size_t i = 0; i < count; i++) {
+        sink_byte(&s, (uint8_t)alphabet[random[i] % (sizeof alphabet - 1)]);
+    }
+    ret_id[s.size] = '\0';
+}
+
 static int provision(struct arguments *a)
 {
     struct pki_request request = {.kind = PKI_CART};
+    char new_id[PKI_ID_BYTES_MAX + 1];
     if (a->kind == NULL || pki_identity_kind_read(span_or_none(a->kind), &request.kind) != RES_OK ||
         request.kind == PKI_SERVICE) {
         return misuse("--kind is cart or label");
     }
-    if (a->store == NULL || a->device == NULL) {
-        return misuse("--store and --device are needed");
+    if (a->store == NULL) {
+        return misuse("--store is needed");
+    }
+    if (a->device == NULL) {
+        make_id(request.kind, new_id);
+        a->device = new_id;
     }
     if (a->days < 1 || a->days > PKI_DEVICE_DAYS_MAX) {
         return misuse("--days is 1 to 3650");
