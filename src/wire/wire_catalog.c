@@ -358,6 +358,10 @@ static const struct wire_message messages[WIRE_TYPES] = {
                               "the `gtin` of each item is above the one before it")},
 };
 
+static_assert(2 + COUNT(event_header) + COUNT(scan_fields) <= JSON_KEYS_MAX / 2 &&
+                  2 + COUNT(event_header) + COUNT(session_end_fields) <= JSON_KEYS_MAX / 2,
+              "a message leaves room for as many members that a newer cart may add");
+
 const struct wire_message *wire_catalog_message(enum wire_type type)
 {
     assert((unsigned)type < WIRE_TYPES);
