@@ -295,6 +295,11 @@ struct bench_load_cart *bench_load_carts(size_t count)
             die("no key");
         }
         ecdsa_private_point(carts[i].key, carts[i].point);
+        for (unsigned type = 0; type < WIRE_EVENT_TYPES; type++) {
+            struct sink s;
+            sink_init(&s, carts[i].topics[type], BENCH_LOAD_TOPIC - 1);
+            wire_topic_write(&s, text_of(carts[i].id), (enum wire_type)type);
+        }
     }
     return carts;
 }
@@ -341,13 +346,10 @@ void bench_load_run_free(struct bench_load_run *run)
     *run = (struct bench_load_run){0};
 }
 
-void bench_load_topic(const struct bench_load_cart *carts, const struct bench_load_message *m,
-                      char topic[BENCH_LOAD_TOPIC])
+struct span bench_load_topic(const struct bench_load_cart *carts,
+                             const struct bench_load_message *m)
 {
-    struct sink s;
-    sink_init(&s, topic, BENCH_LOAD_TOPIC - 1);
-    wire_topic_write(&s, text_of(carts[m->cart].id), (enum wire_type)m->type);
-    topic[s.size] = '\0';
+    return span_text(carts[m->cart].topics[m->type], BENCH_LOAD_TOPIC);
 }
 
 struct span bench_load_frame(const struct bench_load_message *m)

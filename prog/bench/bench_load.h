@@ -16,6 +16,7 @@ struct bench_load_cart {
     char id[BENCH_LOAD_ID_BYTES];
     struct ecdsa_private *key;
     uint8_t point[ECDSA_POINT_BYTES];
+    char topics[WIRE_EVENT_TYPES][BENCH_LOAD_TOPIC];
 };
 
 struct bench_load_message {
@@ -44,8 +45,9 @@ void bench_load_carts_free(struct bench_load_cart *carts, size_t count);
 void bench_load_run(struct bench_load_cart *carts, size_t cart_count, size_t per_cart,
                     int64_t epoch, struct bench_load_run *ret);
 void bench_load_run_free(struct bench_load_run *run);
-void bench_load_topic(const struct bench_load_cart *carts, const struct bench_load_message *m,
-                      char topic[BENCH_LOAD_TOPIC]);
+/* NUL-terminated; lives as long as the carts. */
+struct span bench_load_topic(const struct bench_load_cart *carts,
+                             const struct bench_load_message *m);
 struct span bench_load_frame(const struct bench_load_message *m);
 
 #endif

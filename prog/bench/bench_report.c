@@ -45,7 +45,7 @@ void bench_report_init(struct bench_report *r)
     (void)snprintf(r->machine, sizeof r->machine, "%s, %ld cores, %s %s", cpu,
                    sysconf(_SC_NPROCESSORS_ONLN), kernel.sysname, kernel.release);
     (void)snprintf(r->versions, sizeof r->versions,
-                   "%s; SQLite %s; zstd %s; Mosquitto %d.%d.%d; %s",
+                   "OpenSSL %s; SQLite %s; zstd %s; libmosquitto %d.%d.%d; gcc %s",
                    OpenSSL_version(OPENSSL_VERSION_STRING), sqlite3_libversion(),
                    ZSTD_versionString(), major, minor, revision, __VERSION__);
 }
