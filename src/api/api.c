@@ -6,6 +6,7 @@
 #include "api_summary.h"
 #include "api_system.h"
 #include "dead_letter_http.h"
+#include "fleet_command_http.h"
 #include "fleet_http.h"
 #include "http_openapi.h"
 #include "session_http.h"
@@ -16,7 +17,7 @@
 #define POOL_WAIT_MS  2000
 #define POOL_QUERY_MS (PG_API_TIMEOUT_MS + 1000)
 
-#define GROUPS 7
+#define GROUPS 8
 
 struct api {
     struct api_settings settings;
@@ -34,10 +35,10 @@ struct api {
 static void fill_table(struct api *a)
 {
     const struct http_group groups[GROUPS] = {
-        {fleet_http_routes, a->pool},       {session_http_routes, &a->session},
-        {alerts_http_routes, a->pool},      {telemetry_http_routes, a->telemetry},
-        {dead_letter_http_routes, a->pool}, {api_summary_routes, &a->system},
-        {api_system_routes, &a->system},
+        {fleet_http_routes, a->pool},          {fleet_command_http_routes, a->pool},
+        {session_http_routes, &a->session},    {alerts_http_routes, a->pool},
+        {telemetry_http_routes, a->telemetry}, {dead_letter_http_routes, a->pool},
+        {api_summary_routes, &a->system},      {api_system_routes, &a->system},
     };
     for (size_t i = 0; i < GROUPS; i++) {
         a->groups[i] = groups[i];

@@ -176,6 +176,7 @@ void http_request_state_begin(struct http_request *q, const struct http_table *t
                               void *user)
 {
     size_t size = strlen(target);
+    q->target = target;
     if (size > HTTP_TARGET_BYTES_MAX) {
         http_reply_error(q, HTTP_ERROR_TOO_LONG, NULL);
         return;

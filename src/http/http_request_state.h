@@ -28,6 +28,7 @@ struct http_request {
     char id[HTTP_UUID_BYTES + 1];
     const struct http_route *route; /* NULL until found */
     void *context;
+    const char *target; /* as sent; the caller of http_request_state_begin keeps it */
     uint8_t store[HTTP_TARGET_BYTES_MAX + 1];
     struct http_uri uri;
     struct http_value values[HTTP_PARAMS_MAX];      /* in the order of route->params */

@@ -484,6 +484,145 @@ static void answers_a_hundred_at_once(void **state)
     }
 }
 
+/* ---- commands ---- */
+
+static struct http_client_reply command(const struct api *api, const char *cart, const char *key,
+                                        const char *body)
+{
+    char request[1024];
+    (void)snprintf(request, sizeof request,
+                   "POST /api/carts/%s/commands HTTP/1.1\r\nHost: localhost\r\n"
+                   "Connection: close\r\nContent-Type: application/json\r\n"
+                   "%s%s%sContent-Length: %zu\r\n\r\n%s",
+                   cart, key[0] == '\0' ? "" : "Idempotency-Key: ", key,
+                   key[0] == '\0' ? "" : "\r\n", strlen(body), body);
+    return api_fixture_ask(api, request);
+}
+
+/* A key of its own for every number. */
+static const char *key_of(unsigned n, char text[40])
+{
+    (void)snprintf(text, 40, "00000000-0000-4000-8000-%012u", n);
+    return text;
+}
+
+static void a_command_is_queued_once(void **state)
+{
+    (void)state;
+    char key[40];
+    static const char body[] = "{\"kind\":\"wake\",\"reason\":\"opening\",\"expiresInS\":60}";
+    struct http_client_reply first = command(x.api, "CART-A001", key_of(1, key), body);
+    assert_int_equal(first.status, 201);
+    json_t *value = json_loads(first.body, 0, NULL);
+    assert_int_equal(json_integer_value(json_object_get(value, "number")), 2);
+    assert_string_equal(json_string_value(json_object_get(value, "state")), "queued");
+    json_decref(value);
+    struct http_client_reply again = command(x.api, "CART-A001", key_of(1, key), body);
+    assert_int_equal(again.status, 201);
+    assert_string_equal(again.body, first.body);
+    http_client_reply_deinit(&first);
+    http_client_reply_deinit(&again);
+    api_fixture_is_error(command(x.api, "CART-A001", key_of(1, key), "{\"kind\":\"sleep\"}"), 409,
+                         "IDEMPOTENCY_CONFLICT");
+    api_fixture_is_error(command(x.api, "CART-A003", key_of(1, key), body), 409,
+                         "IDEMPOTENCY_CONFLICT");
+    json_t *cart = api_fixture_json(x.api, "/api/carts/CART-A001");
+    assert_int_equal(json_array_size(json_object_get(cart, "commands")), 2);
+    json_decref(cart);
+    struct pg_conn *su = pg_fixture_superuser(&x.pg);
+    PGresult *rows = NULL;
+    struct err why;
+    assert_int_equal(pg_conn_run(su,
+                                 "SELECT count(*) FROM endcap.audit_event WHERE action = "
+                                 "'cart.command' AND target = 'CART-A001'",
+                                 NULL, &rows, &why),
+                     RES_OK);
+    assert_int_equal(pg_get_i64(rows, 0, 0), 1);
+    PQclear(rows);
+    pg_conn_close(su);
+}
+
+static void a_command_that_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *cart;
+        const char *body;
+        unsigned status;
+        const char *code;
+    } cases[] = {
+        {"CART-A002", "{\"kind\":\"pause\"}", 409, "NO_OPEN_SESSION"},
+        {"CART-A001", "{\"kind\":\"cancel\",\"sessionId\":\"CART-A001.1.10\"}", 409,
+         "NO_OPEN_SESSION"},
+        {"CART-A001", "{\"kind\":\"restart\"}", 409, "SESSION_OPEN"},
+        {"CART-X999", "{\"kind\":\"wake\"}", 404, "NOT_FOUND"},
+        {"CART-A001", "{\"kind\":\"catalogue\"}", 400, "INVALID_PARAMETER"},
+        {"CART-A001", "{\"kind\":\"wake\",\"version\":3}", 400, "INVALID_PARAMETER"},
+        {"CART-A001", "{\"kind\":\"wake\",\"sessionId\":\"A\"}", 400, "INVALID_PARAMETER"},
+        {"CART-A001", "{\"kind\":\"firmware\"}", 400, "INVALID_PARAMETER"},
+        {"CART-A001", "{\"kind\":\"wake\",\"reason\":\"4111111111111111\"}", 400,
+         "INVALID_PARAMETER"},
+        {"CART-A001", "{\"kind\":\"wake\",\"expiresInS\":1}", 400, "INVALID_PARAMETER"},
+        {"CART-A001", "{}", 400, "INVALID_PARAMETER"},
+    };
+    char key[40];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        api_fixture_is_error(command(x.api, cases[i].cart, key_of(2, key), cases[i].body),
+                             cases[i].status, cases[i].code);
+    }
+    api_fixture_is_error(command(x.api, "CART-A001", "", "{\"kind\":\"wake\"}"), 400,
+                         "INVALID_PARAMETER");
+    api_fixture_is_error(command(x.api, "CART-A001", "not-a-uuid", "{\"kind\":\"wake\"}"), 400,
+                         "INVALID_PARAMETER");
+    api_fixture_is_error(command(x.api_of_b, "CART-A001", key_of(3, key), "{\"kind\":\"wake\"}"),
+                         404, "NOT_FOUND");
+    /* A refusal used no key up. */
+    struct http_client_reply r = command(x.api, "CART-A001", key_of(2, key),
+                                         "{\"kind\":\"cancel\",\"sessionId\":\"CART-A001.1.20\"}");
+    assert_int_equal(r.status, 201);
+    http_client_reply_deinit(&r);
+}
+
+struct poster {
+    unsigned key;
+    int64_t number;
+};
+
+static void *post_wake(void *arg)
+{
+    struct poster *p = arg;
+    char key[40];
+    struct http_client_reply r =
+        command(x.api, "CART-A007", key_of(p->key, key), "{\"kind\":\"wake\"}");
+    json_t *value = json_loads(r.body, 0, NULL);
+    p->number = json_integer_value(json_object_get(value, "number"));
+    json_decref(value);
+    http_client_reply_deinit(&r);
+    return NULL;
+}
+
+/* Twelve at once, three with each key: four commands, numbered 1 to 4. */
+static void commands_at_once_take_turns(void **state)
+{
+    (void)state;
+    pthread_t threads[12];
+    struct poster posters[12];
+    for (unsigned i = 0; i < 12; i++) {
+        posters[i] = (struct poster){100 + i % 4, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, post_wake, &posters[i]), 0);
+    }
+    int64_t seen = 0;
+    for (unsigned i = 0; i < 12; i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+    for (unsigned i = 0; i < 12; i++) {
+        assert_true(posters[i].number >= 1 && posters[i].number <= 4);
+        assert_int_equal(posters[i].number, posters[i % 4].number);
+        seen |= INT64_C(1) << posters[i].number;
+    }
+    assert_int_equal(seen, 0x1e);
+}
+
 static bool component_ready(const json_t *ready, const char *name)
 {
     size_t i = 0;
@@ -561,6 +700,9 @@ int main(void)
         cmocka_unit_test(metrics_are_in_the_prometheus_format),
         cmocka_unit_test(garbage_is_refused_and_nothing_breaks),
         cmocka_unit_test(answers_a_hundred_at_once),
+        cmocka_unit_test(a_command_is_queued_once),
+        cmocka_unit_test(a_command_that_cannot_be_is_refused),
+        cmocka_unit_test(commands_at_once_take_turns),
         cmocka_unit_test(says_when_postgresql_is_away_and_recovers),
     };
     if (!api_fixture_possible(&x)) {
