@@ -194,16 +194,21 @@ static bool fill_telemetry(const char *directory)
             print_error("a scan cannot be encoded\n");
             return false;
         }
-        events[i] = (struct telemetry_event){.device_id = i < 3 ? e.cart_id : SPAN_LIT("CART-A002"),
-                                             .store_id = SPAN_LIT("STORE-A"),
-                                             .session_id = i < 3 ? e.scan.session_id : SPAN_NONE,
-                                             .type = WIRE_SCAN,
-                                             .epoch = 1,
-                                             .counter = i < 3 ? e.counter : 1000 + i,
-                                             .device_time_ms = T0_MS + (i / 4) * 1000,
-                                             .received_ms = T0_MS + 5000,
-                                             .body = sink_span(&s),
-                                             .signature = span_of(signature, sizeof signature)};
+        events[i] =
+            (struct telemetry_event){.device_id = i <= 3 ? e.cart_id : SPAN_LIT("CART-A002"),
+                                     .store_id = SPAN_LIT("STORE-A"),
+                                     .session_id = i < 3    ? e.scan.session_id
+                                                   : i == 3 ? SPAN_LIT("CART-A001.1.5")
+                                                            : SPAN_NONE,
+                                     .type = WIRE_SCAN,
+                                     .epoch = 1,
+                                     .counter = i < 3    ? e.counter
+                                                : i == 3 ? 14
+                                                         : 1000 + i,
+                                     .device_time_ms = T0_MS + (i / 4) * 1000,
+                                     .received_ms = T0_MS + 5000,
+                                     .body = sink_span(&s),
+                                     .signature = span_of(signature, sizeof signature)};
     }
     struct telemetry *t = NULL;
     telemetry_position position;
