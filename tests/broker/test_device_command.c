@@ -221,7 +221,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: test_device_command ENDCAP\n");
         return 2;
     }
-    program = argv[1];
+    program = realpath(argv[1], NULL); /* it is run from another directory */
     if (!pg_fixture_start(&fixture, PG_FIXTURE_FAST)) {
         return 77;
     }
