@@ -26,6 +26,7 @@
 #define CART_WINDOW              32      /* events in flight beyond the last commit-ack */
 #define CART_RESEND_FIRST_MS     5000    /* without progress of the watermark; doubles */
 #define CART_RESEND_MAX_MS       60000   /* to this */
+#define CART_RESEND_HINTED_MS    1000    /* first, when an answer hints that an event was lost */
 #define CART_HEALTH_ACTIVE_MS    60000   /* C-046: with a trip going on */
 #define CART_HEALTH_IDLE_MS      300000  /* C-046: without */
 #define CART_HEALTH_SLEEPING_MS  1800000 /* put to sleep by a command */
@@ -114,8 +115,10 @@ struct cart {
     int64_t gap_first;  /* counters of the gap records that name lost counters, 0: none; they are */
     int64_t gap_last;   /* sent ahead of the order: the watermark can't pass a hole without them */
     int64_t next_gap;
+    int64_t resent_through; /* sent more than once up to here */
     int64_t progress_ms;
     int64_t resend_after_ms;
+    bool hinted; /* the watermark was repeated to us since it moved */
     /* health and faults */
     int64_t health_ms;     /* of the last one, INT64_MIN: none yet */
     uint32_t troubles;     /* bit by enum cart_trouble: going on */

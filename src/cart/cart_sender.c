@@ -12,6 +12,7 @@ void cart_sender_init(struct cart *c)
 
 static void restart_from_watermark(struct cart *c)
 {
+    c->resent_through = c->next_send - 1;
     c->next_send = c->acked + 1;
     c->next_gap = c->gap_first;
     c->progress_ms = c->now.uptime_ms;
@@ -62,16 +63,29 @@ static void release(struct cart *c)
 
 void cart_sender_acknowledged(struct cart *c, const struct wire_commit_ack *ack)
 {
-    if (ack->epoch != c->ledger.epoch || ack->through <= c->acked ||
+    if (ack->epoch != c->ledger.epoch || ack->through < c->acked ||
         ack->through >= flash_queue_next_counter(&c->store.queue)) {
-        return; /* of an earlier epoch, repeated, or about events that were never made */
+        return; /* of an earlier epoch, overtaken, or about events that were never made */
     }
+    if (ack->through == c->acked) {
+        /* Something beyond a hole has arrived. Once for each watermark, so that a platform that is
+         * stuck is not pressed: later the doubling pauses hold. */
+        if (!c->hinted && c->resend_after_ms > CART_RESEND_HINTED_MS) {
+            c->resend_after_ms = CART_RESEND_HINTED_MS;
+        }
+        c->hinted = true;
+        return;
+    }
+    c->hinted = false;
     c->acked = ack->through;
     if (c->next_send <= c->acked) {
         c->next_send = c->acked + 1;
     }
     c->progress_ms = c->now.uptime_ms;
-    c->resend_after_ms = CART_RESEND_FIRST_MS;
+    /* Progress that stops short of what was resent: the way is open, and one more was lost on it.
+     */
+    c->resend_after_ms =
+        c->acked < c->resent_through ? CART_RESEND_HINTED_MS : CART_RESEND_FIRST_MS;
     release(c);
 }
 

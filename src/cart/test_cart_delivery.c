@@ -98,6 +98,46 @@ static void sends_again_after_5_s_doubling_to_60_s(void **state)
     }
 }
 
+static void sends_again_after_1_s_when_a_part_of_it_arrived(void **state)
+{
+    struct test_world *w = *state;
+    boot(w);
+    test_world_run(w, 2000, 100);
+    make_the_platform_deaf(w);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(scan(w), RES_OK);
+    }
+    int64_t acked = w->cart.acked;
+    test_world_run(w, 5100, 100);
+    w->net.loss_per_mille = 0;
+    commit(w, 1, acked + 4);
+    make_the_platform_deaf(w);
+    test_world_run(w, 100, 100);
+    unsigned before = w->net.published;
+    test_world_run(w, 900, 100);
+    assert_int_equal(w->net.published, before);
+    test_world_run(w, 100, 100);
+    assert_int_equal(w->net.published, before + 7); /* 11 made, 4 arrived */
+}
+
+static void a_repeated_answer_brings_the_resend_forward_once(void **state)
+{
+    struct test_world *w = *state;
+    boot(w);
+    test_world_run(w, 2000, 100);
+    make_the_platform_deaf(w);
+    assert_int_equal(scan(w), RES_OK);
+    test_world_run(w, 200, 100);
+    unsigned before = w->net.published;
+    for (int i = 0; i < 20; i++) {
+        w->net.loss_per_mille = 0;
+        commit(w, 1, w->cart.acked);
+        make_the_platform_deaf(w);
+        test_world_run(w, 100, 100);
+    }
+    assert_int_equal(w->net.published, before + 2); /* both events, one round in 2 s */
+}
+
 static void releases_only_what_a_signed_answer_covers(void **state)
 {
     struct test_world *w = *state;
@@ -339,6 +379,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(sends_at_most_32_beyond_the_acknowledged),
         T(sends_again_after_5_s_doubling_to_60_s),
+        T(sends_again_after_1_s_when_a_part_of_it_arrived),
+        T(a_repeated_answer_brings_the_resend_forward_once),
         T(releases_only_what_a_signed_answer_covers),
         T(reconnects_with_backoff_and_resets_it_on_success),
         T(gives_an_attempt_up_after_30_s),
