@@ -128,7 +128,7 @@ static enum res set_services(struct install_up *up, struct err *why)
         [INSTALL_WORKER] = {up->program, "worker", "--data", up->root, "--broker-port",
                             up->broker_port_text, "--log-level", level, NULL},
         [INSTALL_API] = {up->program, "api", "--data", up->root, "--port", up->api_port_text,
-                         "--broker-port", up->broker_port_text, "--log-level", level, NULL},
+                         "--log-level", level, NULL},
     };
     for (int i = INSTALL_INGEST; i <= INSTALL_API; i++) {
         memcpy(up->argv[i], ours[i], sizeof up->argv[i]);
