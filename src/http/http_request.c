@@ -57,7 +57,7 @@ static const struct http_value *find_value(const struct http_request *q, const c
             return &q->body_values[i];
         }
     }
-    assert(!"a name the route does not declare");
+    assert(false); /* a name the route does not declare */
     return NULL;
 }
 

@@ -170,7 +170,7 @@ static bool check(const struct http_field *field, struct span text, int64_t *ret
     case HTTP_LIST:
         break;
     }
-    assert(!"a type for replies only");
+    assert(false); /* a type for replies only */
     return false;
 }
 
