@@ -23,12 +23,14 @@ static void on_connect(void *context)
     struct process *p = context;
     int id;
     enum res r = mqtt_client_subscribe(p->mqtt, TOPIC, &id);
+    ingest_note_broker(p->ingest, r == RES_OK);
     log_event(LOG_INFO, "broker_connected", LOG_TEXT("subscribed", res_name(r)), LOG_END);
 }
 
 static void on_disconnect(void *context, enum res cause, const char *why)
 {
-    (void)context;
+    struct process *p = context;
+    ingest_note_broker(p->ingest, false);
     log_event(LOG_WARN, "broker_lost", LOG_TEXT("cause", res_name(cause)), LOG_TEXT("why", why),
               LOG_END);
 }

@@ -34,8 +34,9 @@ struct ingest {
     unsigned worker_count;
     _Atomic int state; /* enum ingest_state */
     _Atomic bool refresh;
-    int64_t kept_ms;    /* last housekeeping */
-    int64_t evicted_ms; /* last look for quiet carts */
+    _Atomic int broker_connected; /* -1: not known */
+    int64_t kept_ms;              /* last housekeeping */
+    int64_t evicted_ms;           /* last look for quiet carts */
 };
 
 static const struct token_bucket_rate look_up_rate = {500000, 8};
@@ -59,6 +60,11 @@ static void enter(struct ingest *in, enum ingest_state state, const char *words)
     if (atomic_exchange(&in->state, (int)state) != (int)state && in->settings.on_state != NULL) {
         in->settings.on_state(in->settings.user, state, words);
     }
+}
+
+void ingest_note_broker(struct ingest *in, bool connected)
+{
+    atomic_store(&in->broker_connected, connected ? 1 : 0);
 }
 
 enum ingest_state ingest_state(const struct ingest *in)
@@ -268,7 +274,7 @@ static bool commit_singly(struct ingest *in, struct ingest_message *const *messa
     for (size_t i = 0; i < count; i++) {
         enum res res;
         in->commit.partial = i + 1 < count;
-        ingest_commit_begin(&in->commit, &messages[i], 1, false);
+        ingest_commit_begin(&in->commit, &messages[i], 1);
         if (!commit_batch(in, false, &res)) {
             return false;
         }
@@ -280,12 +286,11 @@ static bool commit_singly(struct ingest *in, struct ingest_message *const *messa
     return true;
 }
 
-static bool commit_all(struct ingest *in, struct ingest_message *const *messages, size_t count,
-                       bool replayed)
+static bool commit_all(struct ingest *in, struct ingest_message *const *messages, size_t count)
 {
     enum res res;
     in->commit.partial = false;
-    ingest_commit_begin(&in->commit, messages, count, replayed);
+    ingest_commit_begin(&in->commit, messages, count);
     if (!commit_batch(in, false, &res)) {
         return false;
     }
@@ -347,7 +352,7 @@ static void *run(void *user)
         for (size_t i = 0; i < count; i++) {
             batch[i] = ingest_queue_at(&in->queue, ingest_queue_first(&in->queue) + i);
         }
-        going = count == 0 || commit_all(in, batch, count, false);
+        going = count == 0 || commit_all(in, batch, count);
         struct err why;
         in->commit.disk_failed = false;
         enum res res = going ? keep_house(in, &why) : RES_OK;
@@ -405,6 +410,7 @@ static enum res collect(void *user, const struct telemetry_event *e, telemetry_p
     m->topic_type = m->event.type;
     m->has_identity = true;
     m->signature_valid = true;
+    m->appended = true;
     m->epoch = e->epoch;
     m->counter = e->counter;
     m->print = fingerprint_of(r->in->devices.key, m->body);
@@ -454,7 +460,7 @@ static enum res replay_tail(struct ingest *in, struct err *why)
             batch[i] = &r.messages[i];
         }
         in->commit.position = r.position;
-        if (r.count > 0 && !commit_all(in, batch, r.count, true)) {
+        if (r.count > 0 && !commit_all(in, batch, r.count)) {
             res = RES_UNAVAILABLE;
             break;
         }
@@ -534,6 +540,7 @@ enum res ingest_new(const struct ingest_settings *settings, struct ingest **ret,
         return RES_NO_MEMORY;
     }
     in->settings = *settings;
+    atomic_store(&in->broker_connected, -1);
     enum res res = span_copy_text(span_text(settings->writer, INGEST_WRITER_BYTES_MAX), in->writer,
                                   sizeof in->writer);
     if (res == RES_OK) {
@@ -605,6 +612,7 @@ void ingest_figures(struct ingest *in, struct ingest_figures *ret)
     }
     ret->queue_depth = (int64_t)ingest_queue_depth(&in->queue);
     (void)pthread_mutex_lock(&in->devices.lock);
+    ret->broker_connected = atomic_load(&in->broker_connected);
     ret->devices = (int64_t)in->devices.count;
     (void)pthread_mutex_unlock(&in->devices.lock);
 }

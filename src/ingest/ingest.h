@@ -71,6 +71,8 @@ void ingest_wait_room(struct ingest *in, int64_t timeout_ms);
 MUST_CHECK enum res ingest_flush(struct ingest *in, int64_t timeout_ms);
 /* Reads devices anew from PostgreSQL before the next batch (it happens each second anyway). */
 void ingest_refresh(struct ingest *in);
+/* Told by the process that owns the connection to the broker, for /readyz. Thread-safe. */
+void ingest_note_broker(struct ingest *in, bool connected);
 enum ingest_state ingest_state(const struct ingest *in);
 
 /* Counted since ingest_new. */
@@ -93,6 +95,7 @@ struct ingest_figures {
     int64_t conflicts; /* batches done again because another process was faster */
     int64_t queue_depth;
     int64_t devices;
+    int64_t broker_connected; /* 1 or 0; -1: ingest_note_broker was never called */
 };
 void ingest_figures(struct ingest *in, struct ingest_figures *ret);
 

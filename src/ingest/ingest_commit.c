@@ -67,16 +67,14 @@ static bool counts(const struct ingest_item *item)
 }
 
 void ingest_commit_begin(struct ingest_commit *c, struct ingest_message *const *messages,
-                         size_t count, bool replayed)
+                         size_t count)
 {
     assert(count <= INGEST_BATCH_MAX);
     c->count = count;
     c->cart_count = 0;
     for (size_t i = 0; i < count; i++) {
-        c->items[i] = (struct ingest_item){.m = messages[i],
-                                           .order = (uint32_t)i,
-                                           .part = part_of(messages[i]),
-                                           .appended = replayed};
+        c->items[i] = (struct ingest_item){
+            .m = messages[i], .order = (uint32_t)i, .part = part_of(messages[i])};
     }
     qsort(c->items, count, sizeof c->items[0], compare);
     for (size_t i = 0; i < count; i++) {
@@ -126,7 +124,7 @@ static enum res judge_seen(struct ingest_commit *c, struct ingest_stream *s,
 {
     const struct ingest_message *m = item->m;
     enum fingerprint_match match = fingerprint_ring_match(&s->prints, m->counter, m->print);
-    if (match == FINGERPRINT_FORGOTTEN && !item->appended) {
+    if (match == FINGERPRINT_FORGOTTEN && !m->appended) {
         enum res res = telemetry_read_stream(c->telemetry, ingest_device_id(m->device), m->epoch,
                                              m->counter, m->counter, same_body, item->m, why);
         if (res != RES_OK && res != RES_CONFLICT && res != RES_CORRUPT) {
@@ -137,7 +135,7 @@ static enum res judge_seen(struct ingest_commit *c, struct ingest_stream *s,
     if (match == FINGERPRINT_OTHER) {
         refuse(item, WIRE_EQUIVOCATION);
     } else {
-        INGEST_COUNT(c->counters, duplicates, item->appended ? 0 : 1);
+        INGEST_COUNT(c->counters, duplicates, m->appended ? 0 : 1);
         (void)pthread_mutex_lock(&c->devices->lock);
         ingest_devices_notice(c->devices, m->device, INGEST_NOTICE_ACK);
         (void)pthread_mutex_unlock(&c->devices->lock);
@@ -199,7 +197,7 @@ static enum res judge(struct ingest_commit *c, struct ingest_item *item, struct 
 {
     const struct ingest_message *m = item->m;
     struct ingest_stream *s = NULL;
-    if (m->device->revoked && !item->appended) {
+    if (m->device->revoked && !m->appended) {
         refuse(item, WIRE_REVOKED_DEVICE);
         return RES_OK;
     }
@@ -234,7 +232,7 @@ static enum res append(struct ingest_commit *c, struct err *why)
     for (size_t i = 0; i < c->count; i++) {
         struct ingest_item *item = &c->items[i];
         const struct ingest_message *m = item->m;
-        if (!item->accepted || item->appended || item->part != INGEST_PART_EVENT) {
+        if (!item->accepted || m->appended || item->part != INGEST_PART_EVENT) {
             continue;
         }
         c->events[count++] =
@@ -258,7 +256,7 @@ static enum res append(struct ingest_commit *c, struct err *why)
     }
     for (size_t i = 0; i < c->count; i++) {
         struct ingest_item *item = &c->items[i];
-        item->appended |= item->accepted && item->part == INGEST_PART_EVENT;
+        item->m->appended |= item->accepted && item->part == INGEST_PART_EVENT;
     }
     INGEST_COUNT(c->counters, stored, (int64_t)count);
     return RES_OK;

@@ -27,7 +27,6 @@ struct ingest_item {
     struct ingest_message *m;
     uint32_t order;
     enum ingest_part part;
-    bool appended; /* in telemetry */
     bool accepted; /* new, in this attempt */
     bool filed;    /* refused in this attempt: file it */
     enum wire_refusal refusal;
@@ -61,9 +60,9 @@ void ingest_commit_init(struct ingest_commit *c, const char *writer, struct inge
 void ingest_commit_deinit(struct ingest_commit *c);
 
 /* Takes a batch over: at most INGEST_BATCH_MAX messages, which must live until the batch is done.
- * `replayed`: they come from telemetry. */
+ */
 void ingest_commit_begin(struct ingest_commit *c, struct ingest_message *const *messages,
-                         size_t count, bool replayed);
+                         size_t count);
 /* One attempt at the batch. RES_OK: committed; RES_CONFLICT, RES_AGAIN: try again at once;
  * RES_FULL, RES_IO: telemetry could not be written; RES_UNAVAILABLE: PostgreSQL is away (reconnect
  * first); RES_INVALID: an event can't be applied: split the batch, and when it has one message try

@@ -54,6 +54,10 @@ static void put_all(struct pg_rows *rows, const char *instance, const struct ing
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
         put(rows, instance, figures[i].name, SPAN_LIT("{}"), figures[i].kind, figures[i].value);
     }
+    if (f->broker_connected >= 0) {
+        put(rows, instance, "ingest_broker_connected", SPAN_LIT("{}"), "gauge",
+            f->broker_connected);
+    }
     for (size_t i = WIRE_FINE + 1; i < WIRE_REFUSALS; i++) {
         char labels[96];
         struct sink out;

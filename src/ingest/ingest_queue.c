@@ -84,6 +84,7 @@ enum res ingest_queue_offer(struct ingest_queue *q, const struct ingest_message 
     m->frame_size = frame.size < sizeof m->frame ? frame.size : sizeof m->frame;
     memcpy(m->frame, frame.data, m->frame_size);
     m->ready = false;
+    m->appended = false;
     q->offered++;
     (void)pthread_cond_signal(&q->work);
     (void)pthread_mutex_unlock(&q->lock);

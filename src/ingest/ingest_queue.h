@@ -31,6 +31,7 @@ struct ingest_message {
     size_t frame_whole;  /* bytes that came */
     /* by a worker */
     bool ready;
+    bool appended;        /* in telemetry already: never again */
     bool has_identity;    /* epoch and counter were readable and name the topic's device */
     bool signature_valid; /* the device's own, over the body */
     enum wire_refusal refusal;

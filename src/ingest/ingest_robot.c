@@ -203,18 +203,20 @@ void ingest_world_reset(struct ingest_world *w)
 
 void ingest_world_open(struct ingest_world *w, const char *writer)
 {
-    struct ingest_settings settings = {.place = w->pg.place,
-                                       .telemetry_directory = w->telemetry,
-                                       .writer = writer,
-                                       .platform_key = w->platform_key,
-                                       .sync = TELEMETRY_SYNC_OFF,
-                                       .workers = 2,
-                                       .queue_messages = 256,
-                                       .linger_ms = 1,
-                                       .rate_per_second = INGEST_RATE_NONE,
-                                       .user = w,
-                                       .publish = publish,
-                                       .on_state = on_state};
+    struct ingest_settings settings = {
+        .place = w->pg.place,
+        .telemetry_directory = w->telemetry,
+        .writer = writer,
+        .platform_key = w->platform_key,
+        .sync = TELEMETRY_SYNC_OFF,
+        .workers = 2,
+        .queue_messages = 256,
+        .linger_ms = 1,
+        .rate_per_second = w->rate_per_second > 0 ? w->rate_per_second : INGEST_RATE_NONE,
+        .rate_burst = w->rate_burst,
+        .user = w,
+        .publish = publish,
+        .on_state = on_state};
     struct err why;
     err_set(&why, "no words");
     must(ingest_new(&settings, &w->ingest, &why) == RES_OK, "ingest_new", &why);

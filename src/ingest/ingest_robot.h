@@ -60,8 +60,10 @@ struct ingest_world {
     size_t robot_count;
     pthread_mutex_t lock;
     int64_t rejects;
-    char reject_reason[41]; /* the last one's */
-    int64_t foreign;        /* downlinks that failed decoding or their signature */
+    char reject_reason[41];  /* the last one's */
+    int64_t foreign;         /* downlinks that failed decoding or their signature */
+    int64_t rate_per_second; /* of the next ingest_world_open; 0: no limit */
+    int64_t rate_burst;
     enum ingest_state state;
     int64_t state_changes;
 };
