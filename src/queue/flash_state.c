@@ -102,18 +102,32 @@ static enum res scan_sector(struct flash_state *s, uint32_t sector)
     return r == RES_OK && used != start ? s->flash->erase(s->flash->context, sector) : r;
 }
 
-/* What a cut tore behind the newest copy may read well later: its page is left alone and its
- * sequence stepped over. */
+/* What a cut tore behind the newest copy may read well later: its sequence is stepped over, and its
+ * place is left alone, to the end of the page or, where its header tells, of the copy. */
 static enum res pass_torn(struct flash_state *s)
 {
     uint32_t limit = (s->sector + 1) * s->flash->sector_bytes;
     uint32_t used;
     enum res r = flash_io_used_end(s->flash, s->end, limit, &used);
-    if (r == RES_OK && used != s->end) {
-        s->sequence += (used - s->end) / s->unit + 1;
-        s->end = flash_io_align_up(used, FLASH_IO_PAGE_BYTES);
+    if (r != RES_OK || used == s->end) {
+        return r;
     }
-    return r;
+    uint32_t end = flash_io_align_up(used, FLASH_IO_PAGE_BYTES);
+    for (uint32_t offset = s->end; offset < used; offset += s->unit) {
+        uint8_t header[4];
+        r = s->flash->read(s->flash->context, offset, header, sizeof header);
+        if (r != RES_OK) {
+            return r;
+        }
+        uint32_t size = le_get_u16(header + 2);
+        if (le_get_u16(header) == MAGIC && size <= flash_state_bytes_max(s->flash) &&
+            offset + span_bytes(s, size) > end) {
+            end = offset + span_bytes(s, size);
+        }
+    }
+    s->sequence += (used - s->end) / s->unit + 1;
+    s->end = end < limit ? end : limit;
+    return RES_OK;
 }
 
 enum res flash_state_open(struct flash_state *s, const struct flash *flash)

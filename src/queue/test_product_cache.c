@@ -306,6 +306,52 @@ static void answers_from_a_whole_version_at_a_cut_of_any_operation(void **state)
     }
 }
 
+/* A version that answered goes on answering until a whole higher one does. */
+static void never_goes_back_over_many_cuts(void **state)
+{
+    (void)state;
+    for (uint64_t world = 0; world < 150; world++) {
+        struct flash_sim *sim = flash_sim_new(1024, 14, 8, seed() + world);
+        static struct book book = {.items = 17, .per_chunk = 3};
+        struct product_cache c;
+        int64_t answers = 0;
+        assert_int_equal(product_cache_open(&c, &sim->flash), RES_OK);
+        book.version = 1;
+        for (unsigned step = 0; step < 60; step++) {
+            if (sim->off) {
+                flash_sim_power_on(sim);
+                enum res r = product_cache_open(&c, &sim->flash);
+                if (sim->off) {
+                    continue;
+                }
+                assert_int_equal(r, RES_OK);
+            }
+            int64_t version = product_cache_version(&c);
+            assert_true(version == answers || version == book.version);
+            if (version != 0) {
+                expect_all(&c, version, book.items);
+            }
+            answers = version;
+            book.version = version + 1;
+            if (sim->cut_at <= sim->operations) {
+                flash_sim_cut_after(sim, 1 + rng_below(&sim->rng, 30),
+                                    world % 5 == 0 ? FLASH_SIM_BITS : FLASH_SIM_UNSTABLE);
+            }
+            bool complete;
+            for (unsigned i = 0; i < 3 && !sim->off; i++) {
+                unsigned k = (unsigned)rng_below(&sim->rng, chunks_of(&book));
+                enum res r = product_cache_put(&c, chunk_of(&book, k), &complete);
+                assert_true(r == RES_OK || r == RES_AGAIN || sim->off);
+                if (product_cache_version(&c) == book.version) {
+                    break;
+                }
+            }
+        }
+        assert_null(sim->violation);
+        flash_sim_free(sim);
+    }
+}
+
 static void mends_any_flipped_bit(void **state)
 {
     (void)state;
@@ -387,6 +433,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_not_a_catalogue),
         cmocka_unit_test(cuts_a_long_name_at_a_character),
         cmocka_unit_test(answers_from_a_whole_version_at_a_cut_of_any_operation),
+        cmocka_unit_test(never_goes_back_over_many_cuts),
         cmocka_unit_test(mends_any_flipped_bit),
         cmocka_unit_test(says_so_when_damage_hides_a_product),
         cmocka_unit_test(opens_over_any_content),
