@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <grp.h>
 #include <limits.h>
 #include <openssl/crypto.h>
@@ -74,8 +75,29 @@ static bool has_server(const char *folder)
     return access(path, X_OK) == 0;
 }
 
-static bool find_binaries(char *ret)
+/* The major version an existing cluster was made with: no other server can open it. */
+static int version_of(const char *directory)
 {
+    char path[PG_CLUSTER_PATH_MAX + 16];
+    char text[8] = "";
+    (void)snprintf(path, sizeof path, "%s/PG_VERSION", directory);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return 0;
+    }
+    ssize_t n = read(fd, text, sizeof text - 1);
+    (void)close(fd);
+    return n > 0 ? (int)strtol(text, NULL, 10) : 0;
+}
+
+static bool find_binaries(int wanted_version, char *ret)
+{
+    if (wanted_version > 0) {
+        (void)snprintf(ret, PG_CLUSTER_PATH_MAX, "/usr/lib/postgresql/%d/bin", wanted_version);
+        if (has_server(ret)) {
+            return true;
+        }
+    }
     for (int version = 17; version >= 15; version--) {
         (void)snprintf(ret, PG_CLUSTER_PATH_MAX, "/usr/lib/postgresql/%d/bin", version);
         if (has_server(ret)) {
@@ -125,7 +147,7 @@ enum res pg_cluster_init(struct pg_cluster *ret, const struct pg_cluster_setting
                     c.binaries);
             r = RES_NOT_FOUND;
         }
-    } else if (!find_binaries(c.binaries)) {
+    } else if (!find_binaries(version_of(c.directory), c.binaries)) {
         err_set(why, "no PostgreSQL server (15 or newer) was found on this machine; install the "
                      "package postgresql-15");
         r = RES_NOT_FOUND;
@@ -387,58 +409,75 @@ out:
     return r;
 }
 
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where)
+{
+    (void)info;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+/* The whole cluster in `fresh`, but for its name. */
+static enum res fill(const struct pg_cluster *fresh, struct err *why)
+{
+    char password[PASSWORD_BYTES * 2 + 1];
+    char path[PG_CLUSTER_PATH_MAX + 64];
+    enum res r = new_password(fresh, PG_CLUSTER_SUPERUSER, password, sizeof password, why);
+    if (r == RES_OK) {
+        r = run_initdb(fresh, password, why);
+    }
+    OPENSSL_cleanse(password, sizeof password);
+    if (r == RES_OK) {
+        r = pg_cluster_password_file(fresh, PG_CLUSTER_SUPERUSER, path, sizeof path);
+    }
+    if (r == RES_OK) {
+        r = take_new(path, why);
+    }
+    if (r == RES_OK) {
+        (void)snprintf(path, sizeof path, "%s/postgresql.conf", fresh->directory);
+        r = write_file(path, 0600, O_APPEND, settings_file, why);
+    }
+    return r;
+}
+
+static bool is_created(const struct pg_cluster *c)
+{
+    char path[PG_CLUSTER_PATH_MAX + 16];
+    (void)snprintf(path, sizeof path, "%s/PG_VERSION", c->directory);
+    return access(path, F_OK) == 0;
+}
+
+/* Filled beside its place and moved there when complete: a creation that was cut short leaves
+ * nothing that looks like a cluster, and the next one starts over. */
 enum res pg_cluster_create(const struct pg_cluster *c, struct err *why)
 {
-    char path[PG_CLUSTER_PATH_MAX + 32];
-    char password[PASSWORD_BYTES * 2 + 1];
+    struct pg_cluster fresh = *c;
     uid_t uid = 0;
     gid_t gid = 0;
     enum res r = system_user(&uid, &gid, why);
     if (r == RES_OK) {
-        r = make_directory(c->directory, 0700, uid, gid, why);
-    }
-    if (r == RES_OK) {
         r = make_directory(c->socket_directory, 0750, uid, gid, why);
     }
-    if (r != RES_OK) {
+    if (r != RES_OK || is_created(c)) {
         return r;
     }
-    /* Written last, so a creation that was cut short is seen. */
-    (void)snprintf(path, sizeof path, "%s/created", c->directory);
-    if (access(path, F_OK) == 0) {
-        return RES_OK;
+    int n = snprintf(fresh.directory, sizeof fresh.directory, "%s.new", c->directory);
+    if (n < 0 || (size_t)n >= sizeof fresh.directory) {
+        err_set(why, "the path of the PostgreSQL cluster is too long");
+        return RES_LIMIT;
     }
-    char version[PG_CLUSTER_PATH_MAX + 32];
-    (void)snprintf(version, sizeof version, "%s/PG_VERSION", c->directory);
-    if (access(version, F_OK) == 0) {
-        err_set(why,
-                "the PostgreSQL cluster in %s was not completely created; remove that "
-                "directory and start again",
-                c->directory);
-        return RES_CORRUPT;
+    if (nftw(fresh.directory, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT) {
+        err_set(why, "cannot remove what an earlier start left in %s: %s", fresh.directory,
+                strerror(errno));
+        return RES_IO;
     }
-    r = new_password(c, PG_CLUSTER_SUPERUSER, password, sizeof password, why);
+    r = make_directory(fresh.directory, 0700, uid, gid, why);
     if (r == RES_OK) {
-        r = run_initdb(c, password, why);
+        r = fill(&fresh, why);
     }
-    OPENSSL_cleanse(password, sizeof password);
-    char secret[PG_CLUSTER_PATH_MAX + 64];
-    if (r == RES_OK) {
-        r = pg_cluster_password_file(c, PG_CLUSTER_SUPERUSER, secret, sizeof secret);
-    }
-    if (r == RES_OK) {
-        r = take_new(secret, why);
-    }
-    if (r == RES_OK) {
-        char conf[PG_CLUSTER_PATH_MAX + 32];
-        (void)snprintf(conf, sizeof conf, "%s/postgresql.conf", c->directory);
-        r = write_file(conf, 0600, O_APPEND, settings_file, why);
-    }
-    if (r == RES_OK) {
-        r = write_file(path, 0600, 0, "", why);
-    }
-    if (r == RES_OK && geteuid() == 0 && chown(path, uid, gid) != 0) {
-        err_set(why, "cannot give %s to user %s: %s", path, SYSTEM_USER, strerror(errno));
+    if (r == RES_OK && rename(fresh.directory, c->directory) != 0) {
+        err_set(why, "cannot move the new PostgreSQL cluster to %s: %s", c->directory,
+                strerror(errno));
         r = RES_IO;
     }
     return r;

@@ -340,6 +340,29 @@ static void a_cluster_is_private_and_passwords_are_secret(void **state)
     pg_conn_close(pg_fixture_connect(&fixture, MODEL_API));
 }
 
+static void a_creation_that_was_cut_short_is_started_over(void **state)
+{
+    (void)state;
+    struct err why = {""};
+    char directory[256];
+    char path[300];
+    struct pg_cluster c = fixture.cluster;
+    (void)snprintf(directory, sizeof directory, "%s/second", fixture.directory);
+    (void)snprintf(c.directory, sizeof c.directory, "%s", directory);
+    (void)snprintf(c.secrets_directory, sizeof c.secrets_directory, "%s", fixture.directory);
+    (void)snprintf(path, sizeof path, "%s.new", directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof path, "%s.new/PG_VERSION", directory);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    (void)fclose(f);
+    assert_int_equal(pg_cluster_create(&c, &why), RES_OK);
+    (void)snprintf(path, sizeof path, "%s/postgresql.conf", directory);
+    assert_int_equal(access(path, R_OK), 0);
+    (void)snprintf(path, sizeof path, "%s.new", directory);
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
 static void a_cluster_starts_again_after_a_stop(void **state)
 {
     (void)state;
@@ -374,6 +397,7 @@ int main(void)
         cmocka_unit_test(processes_that_migrate_at_once_take_turns),
         cmocka_unit_test(a_cluster_says_what_is_missing_or_too_long),
         cmocka_unit_test(a_cluster_is_private_and_passwords_are_secret),
+        cmocka_unit_test(a_creation_that_was_cut_short_is_started_over),
         cmocka_unit_test(a_cluster_starts_again_after_a_stop),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
