@@ -105,13 +105,13 @@ static int read_options(int argc, char **argv, struct options *o)
     return -1;
 }
 
-/* One line a request; scrapes and probes would drown the rest. */
+/* One line a request; scrapes and probes would drown the rest, and their answers say it all. */
 static void log_access(void *user, const struct http_access *a)
 {
     (void)user;
     bool probe = strcmp(a->route, "/healthz") == 0 || strcmp(a->route, "/readyz") == 0 ||
                  strcmp(a->route, "/metrics") == 0 || strcmp(a->route, "/api/summary") == 0;
-    enum log_level level = a->status >= 500 ? LOG_WARN : probe ? LOG_DEBUG : LOG_INFO;
+    enum log_level level = probe ? LOG_DEBUG : a->status >= 500 ? LOG_WARN : LOG_INFO;
     log_event(level, "request", LOG_TEXT("request_id", a->request_id),
               LOG_TEXT("method", a->method), LOG_TEXT("route", a->route),
               LOG_INT("status", a->status), LOG_INT("bytes", (int64_t)a->reply_bytes),

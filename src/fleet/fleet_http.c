@@ -6,7 +6,10 @@
     "CASE WHEN c.maintenance IS NOT NULL THEN 'maintenance'"                                       \
     " WHEN c.last_seen_at IS NULL OR c.last_seen_at < now() - CASE c.mode"                         \
     " WHEN 'active' THEN interval '180 seconds' ELSE interval '15 minutes' END THEN 'offline'"     \
-    " WHEN c.fault_code IS NOT NULL THEN 'fault'"                                                  \
+    " WHEN c.fault_at > coalesce(c.last_boot_at, '-infinity') AND NOT EXISTS (SELECT FROM "        \
+    "session s"                                                                                    \
+    " WHERE s.cart_id = c.cart_id AND s.status = 'complete' AND s.ended_at > c.fault_at"           \
+    " AND s.started_at > c.fault_at - interval '1 day') THEN 'fault'"                              \
     " WHEN c.battery_pct < 20 THEN 'low-battery'"                                                  \
     " WHEN EXISTS (SELECT FROM session s WHERE s.cart_id = c.cart_id"                              \
     " AND s.status IN ('active', 'paused')) THEN 'in-use' ELSE 'idle' END"

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -637,6 +638,56 @@ static bool component_ready(const json_t *ready, const char *name)
     return false;
 }
 
+static void *ask_status(void *arg)
+{
+    struct http_client_reply r = api_fixture_get(x.api, "/api/carts");
+    *(unsigned *)arg = r.status;
+    http_client_reply_deinit(&r);
+    return NULL;
+}
+
+/* One query waits for a lock until PostgreSQL ends it (5 s), another one's server process does not
+ * even do that and is cut (6 s): both are told, and both connections serve again. */
+static void a_database_that_hangs_is_a_503(void **state)
+{
+    (void)state;
+    pthread_t threads[2];
+    unsigned statuses[2] = {0};
+    struct err why;
+    PGresult *rows = NULL;
+    struct pg_conn *su = pg_fixture_superuser(&x.pg);
+    struct pg_conn *looks = pg_fixture_superuser(&x.pg);
+    pg_fixture_sql(su, "BEGIN; LOCK TABLE endcap.cart IN ACCESS EXCLUSIVE MODE");
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_status, &statuses[i]), 0);
+    }
+    int waiting = 0;
+    for (int i = 0; i < 900 && waiting < 2; i++) {
+        PQclear(rows);
+        rows = NULL;
+        assert_int_equal(pg_conn_run(looks,
+                                     "SELECT pid::bigint FROM pg_stat_activity WHERE "
+                                     "application_name = 'endcap-api' AND wait_event_type = 'Lock'",
+                                     NULL, &rows, &why),
+                         RES_OK);
+        waiting = PQntuples(rows);
+        (void)nanosleep(&(struct timespec){0, 5000000}, NULL);
+    }
+    assert_int_equal(waiting, 2);
+    pid_t stopped = (pid_t)pg_get_i64(rows, 0, 0);
+    PQclear(rows);
+    assert_int_equal(kill(stopped, SIGSTOP), 0);
+    for (size_t i = 0; i < 2; i++) {
+        (void)pthread_join(threads[i], NULL);
+        assert_int_equal(statuses[i], 503);
+    }
+    assert_int_equal(kill(stopped, SIGCONT), 0);
+    pg_fixture_sql(su, "ROLLBACK");
+    pg_conn_close(su);
+    pg_conn_close(looks);
+    json_decref(api_fixture_json(x.api, "/api/carts"));
+}
+
 static void *ask_carts(void *arg)
 {
     unsigned *ok = arg;
@@ -724,6 +775,7 @@ int main(void)
         cmocka_unit_test(a_command_is_queued_once),
         cmocka_unit_test(a_command_that_cannot_be_is_refused),
         cmocka_unit_test(commands_at_once_take_turns),
+        cmocka_unit_test(a_database_that_hangs_is_a_503),
         cmocka_unit_test(says_when_postgresql_is_away_and_recovers),
     };
     if (!api_fixture_possible(&x)) {
