@@ -246,6 +246,8 @@ static const struct edit edits[] = {
      WIRE_FINE, NULL},
     {1, "\"start\"", "\"resume\"", WIRE_BAD_COMBINATION, "sessionId"},
     {1, "STORE-1", "store-1", WIRE_BAD_FORMAT, "storeId"},
+    {1, "STORE-1", "-STORE1", WIRE_BAD_FORMAT, "storeId"},
+    {1, "STORE-1", "S-T--1-", WIRE_FINE, NULL},
     {2, NULL, NULL, WIRE_FINE, NULL},
     {2, "\"firstScan\":4", "\"firstScan\":0", WIRE_BAD_COMBINATION, "firstScan"},
     {2, "\"firstScan\":4", "\"firstScan\":9", WIRE_BAD_COMBINATION, "firstScan"},

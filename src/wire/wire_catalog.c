@@ -383,7 +383,7 @@ static const struct wire_kind_doc kinds[] = {
     [WIRE_KIND_BOOL] = {"boolean", NULL, "true or false"},
     [WIRE_KIND_ENUM] = {"name", NULL, "one of the names listed"},
     [WIRE_KIND_CART_ID] = {"cart id", "^CART-[A-Z0-9]{4,12}$", "a cart's identity"},
-    [WIRE_KIND_STORE_ID] = {"store id", "^[A-Z0-9-]{3,24}$", "a store's identity"},
+    [WIRE_KIND_STORE_ID] = {"store id", "^[A-Z0-9][A-Z0-9-]{2,23}$", "a store's identity"},
     [WIRE_KIND_SESSION_ID] = {"session id",
                               "^CART-[A-Z0-9]{4,12}\\.[1-9][0-9]{0,9}\\.[1-9][0-9]{0,15}$",
                               "{cartId}.{epoch}.{counter} of the session's start"},

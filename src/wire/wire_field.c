@@ -198,6 +198,9 @@ static enum wire_refusal text_form(enum wire_kind kind, struct span text)
     if (kind == WIRE_KIND_CODE && !is_lower(text.data[0])) {
         return WIRE_BAD_FORMAT;
     }
+    if (kind == WIRE_KIND_STORE_ID && text.data[0] == '-') {
+        return WIRE_BAD_FORMAT;
+    }
     /* An article number is often a GTIN, and one GTIN in ten passes Luhn by chance. */
     bool known_number = kind == WIRE_KIND_SKU && gtin_is_valid(text);
     if (wire_catalog_kind_is_free_text(kind) && !known_number && gtin_looks_like_card(text)) {

@@ -106,7 +106,7 @@ static struct span text_of_kind(const struct source *src, const struct wire_fiel
     case WIRE_KIND_CART_ID:
         return cart_id_from(src);
     case WIRE_KIND_STORE_ID:
-        return text_from(src, "ABCDEFGHIJ-0123456789", size);
+        return text_from(src, "ABCDEFGHIJKLM0123456789", size);
     case WIRE_KIND_SESSION_ID:
         return SPAN_NONE; /* follows from the header */
     case WIRE_KIND_GTIN:
