@@ -288,6 +288,29 @@ static void publishes_no_will_when_a_session_is_replaced(void **state)
     mqtt_client_free(ingest.client);
 }
 
+static void gives_ingest_events_but_not_its_own_answers(void **state)
+{
+    (void)state;
+    struct device ingest;
+    struct broker_identity_files files;
+    struct raw_client cart;
+    open_device(&ingest, PKI_SERVICE, "service:ingest", NULL);
+    (void)snprintf(ingest.topic, sizeof ingest.topic, "cart/CART-0302/scan"); /* see on_message */
+    assert_int_equal(mqtt_client_subscribe(ingest.client, "$share/ingest/cart/+/+", NULL), RES_OK);
+    wait_for(&ingest, is_subscribed, WAIT_MS);
+    broker_fixture_issue(&fixture, PKI_CART, "CART-0302", "STORE-1", &files);
+    open_raw(&cart, &files, NULL, 0);
+    send_to(&ingest, "cart/CART-0302/response");
+    assert_true(raw_client_publish(&cart, "cart/CART-0302/scan", 10, false));
+    while (ingest.received == 0) {
+        step(&ingest, 20);
+        assert_int_equal(ingest.lost, 0);
+    }
+    assert_int_equal(ingest.received, 1);
+    raw_client_close(&cart);
+    mqtt_client_free(ingest.client);
+}
+
 static void queues_nothing_for_a_device_that_is_away(void **state)
 {
     (void)state;
@@ -348,6 +371,7 @@ int main(void)
         cmocka_unit_test(delivers_a_command_to_its_cart_alone),
         cmocka_unit_test(ends_the_older_of_two_sessions_of_one_device),
         cmocka_unit_test(publishes_no_will_when_a_session_is_replaced),
+        cmocka_unit_test(gives_ingest_events_but_not_its_own_answers),
         cmocka_unit_test(queues_nothing_for_a_device_that_is_away),
         cmocka_unit_test(refuses_what_is_too_large),
     };
