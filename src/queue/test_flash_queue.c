@@ -426,6 +426,25 @@ static void finds_records_under_one_that_came_back_damaged(void **state)
     world_deinit(&w);
 }
 
+/* Cells that were being written read as erased, and are not. */
+static void leaves_weak_cells_alone(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 4096, 3, 8, seed());
+    memset(w.sim->programmed, 1, 16); /* what an erase that was cut has left of another life */
+    assert_int_equal(world_open(&w), RES_OK);
+    assert_int_equal(world_append(&w, FLASH_QUEUE_SCAN, 100), RES_OK);
+    w.sim->bytes[32 + 4] ^= 1;
+    memset(w.sim->bytes + 32 + 64, 0xff, 64); /* the end of a torn program */
+    w.bodies[1].state = TRIED;
+    assert_int_equal(world_open(&w), RES_OK);
+    assert_int_equal(flash_queue_next_counter(&w.q), 2);
+    assert_int_equal(world_append(&w, FLASH_QUEUE_SCAN, 100), RES_OK);
+    world_check(&w);
+    world_deinit(&w);
+}
+
 static unsigned bad_programs;
 
 /* A worn cell: what was just programmed does not read back. */
@@ -653,6 +672,7 @@ int main(void)
         cmocka_unit_test_teardown(detects_every_flipped_bit, say_unfinished),
         cmocka_unit_test_teardown(never_reuses_the_counter_of_an_unreadable_tail, say_unfinished),
         cmocka_unit_test_teardown(finds_records_under_one_that_came_back_damaged, say_unfinished),
+        cmocka_unit_test_teardown(leaves_weak_cells_alone, say_unfinished),
         cmocka_unit_test_teardown(writes_again_where_a_record_does_not_read_back, say_unfinished),
         cmocka_unit_test_teardown(reports_damage_found_late_once, say_unfinished),
         cmocka_unit_test_teardown(keeps_room_by_class, say_unfinished),

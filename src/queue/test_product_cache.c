@@ -306,6 +306,33 @@ static void answers_from_a_whole_version_at_a_cut_of_any_operation(void **state)
     }
 }
 
+/* A torn entry of the directory reads well later, when its products' place is another chunk's. */
+static void passes_over_an_entry_that_comes_back(void **state)
+{
+    (void)state;
+    struct flash_sim *sim = flash_sim_new(1024, 12, 8, 1);
+    static struct book book = {.version = 1, .items = 12, .per_chunk = 4};
+    struct product_cache c;
+    bool complete = false;
+    assert_int_equal(product_cache_open(&c, &sim->flash), RES_OK);
+    assert_int_equal(product_cache_put(&c, chunk_of(&book, 0), &complete), RES_OK);
+    assert_int_equal(product_cache_put(&c, chunk_of(&book, 1), &complete), RES_OK);
+    const struct product_cache_bank *bank = &c.banks[!c.active];
+    uint8_t *entry = sim->bytes + bank->first_sector * 1024 + bank->entry[1] * 32;
+    entry[1] ^= 0x3c;
+    assert_int_equal(product_cache_open(&c, &sim->flash), RES_OK);
+    assert_int_equal(product_cache_put(&c, chunk_of(&book, 2), &complete), RES_OK);
+    assert_false(complete);
+    entry[1] ^= 0x3c;
+    assert_int_equal(product_cache_open(&c, &sim->flash), RES_OK);
+    assert_int_equal(product_cache_version(&c), 0);
+    assert_int_equal(product_cache_put(&c, chunk_of(&book, 1), &complete), RES_OK);
+    assert_true(complete);
+    expect_all(&c, 1, 12);
+    assert_null(sim->violation);
+    flash_sim_free(sim);
+}
+
 /* A version that answered goes on answering until a whole higher one does. */
 static void never_goes_back_over_many_cuts(void **state)
 {
@@ -433,6 +460,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_not_a_catalogue),
         cmocka_unit_test(cuts_a_long_name_at_a_character),
         cmocka_unit_test(answers_from_a_whole_version_at_a_cut_of_any_operation),
+        cmocka_unit_test(passes_over_an_entry_that_comes_back),
         cmocka_unit_test(never_goes_back_over_many_cuts),
         cmocka_unit_test(mends_any_flipped_bit),
         cmocka_unit_test(says_so_when_damage_hides_a_product),
