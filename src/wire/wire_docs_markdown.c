@@ -14,6 +14,8 @@ static_assert(WIRE_VERSION == 1 && WIRE_EVENT_BYTES_MIN == 200 && WIRE_EVENT_BYT
                   WIRE_VECTOR_EVENTS + WIRE_VECTOR_DOWNLINKS == 33,
               "wire.md.in says these numbers in words");
 
+#define EXAMPLES_MAX 3
+
 static void put_hex(FILE *out, const uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
@@ -97,9 +99,12 @@ static void put_rows(FILE *out, struct wire_fields fields)
     }
 }
 
-static void put_example(FILE *out, enum wire_type type, const struct wire_vector *all, size_t count)
+/* The first few of this type. */
+static void put_examples(FILE *out, enum wire_type type, const struct wire_vector *all,
+                         size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
+    unsigned shown = 0;
+    for (size_t i = 0; i < count && shown < EXAMPLES_MAX; i++) {
         const struct wire_vector *v = &all[i];
         if (v->type == type) {
             size_t size = v->size - WIRE_SIGNATURE_BYTES;
@@ -108,7 +113,7 @@ static void put_example(FILE *out, enum wire_type type, const struct wire_vector
             }
             fprintf(out, "\nExample, %s:\n\n```json\n%.*s\n```\n", v->title, (int)size,
                     (const char *)v->frame);
-            return;
+            shown++;
         }
     }
 }
@@ -127,9 +132,9 @@ static void put_message(FILE *out, enum wire_type type, const struct wire_vector
         fprintf(out, "- %s\n", m->rules[i]);
     }
     if (type < WIRE_EVENT_TYPES) {
-        put_example(out, type, vectors->events, WIRE_VECTOR_EVENTS);
+        put_examples(out, type, vectors->events, WIRE_VECTOR_EVENTS);
     } else {
-        put_example(out, type, vectors->downlinks, WIRE_VECTOR_DOWNLINKS);
+        put_examples(out, type, vectors->downlinks, WIRE_VECTOR_DOWNLINKS);
     }
     fputc('\n', out);
 }
