@@ -43,6 +43,8 @@ static const char settings_file[] = "listen_addresses = ''\n"
                                     "log_destination = 'stderr'\n"
                                     "logging_collector = off\n"
                                     "log_min_duration_statement = '500ms'\n"
+                                    /* values are data: they have no place in a log */
+                                    "log_error_verbosity = 'terse'\n"
                                     "log_parameter_max_length = 0\n"
                                     "log_parameter_max_length_on_error = 0\n"
                                     "log_line_prefix = '%m %u %a '\n"
@@ -616,12 +618,29 @@ enum res pg_cluster_connect(const struct pg_cluster *c, const char *database, st
     return pg_conn_open(&settings, ret, why);
 }
 
+/* The server gets the SCRAM verifier only: a statement may be logged, a password never. */
+static enum res set_password(struct pg_conn *admin, const char *role, const char *password,
+                             bool exists, struct err *why)
+{
+    char sql[512];
+    char *verifier = PQencryptPasswordConn(pg_conn_handle(admin), password, role, "scram-sha-256");
+    if (verifier == NULL) {
+        err_set(why, "cannot derive the password verifier of %s", role);
+        return RES_NO_MEMORY;
+    }
+    (void)snprintf(sql, sizeof sql,
+                   "%s ROLE \"%s\" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT "
+                   "NOREPLICATION NOBYPASSRLS PASSWORD '%s'",
+                   exists ? "ALTER" : "CREATE", role, verifier);
+    PQfreemem(verifier);
+    return pg_conn_command(admin, sql, why);
+}
+
 enum res pg_cluster_ensure_role(const struct pg_cluster *c, struct pg_conn *admin, const char *role,
                                 struct err *why)
 {
     char path[PG_CLUSTER_PATH_MAX + 64];
     char password[PASSWORD_BYTES * 2 + 1];
-    char sql[256];
     struct pg_params p;
     PGresult *rows = NULL;
     pg_params_init(&p);
@@ -639,12 +658,7 @@ enum res pg_cluster_ensure_role(const struct pg_cluster *c, struct pg_conn *admi
     }
     r = new_password(c, role, password, sizeof password, why);
     if (r == RES_OK) {
-        (void)snprintf(sql, sizeof sql,
-                       "%s ROLE \"%s\" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT "
-                       "NOREPLICATION NOBYPASSRLS PASSWORD '%s'",
-                       exists ? "ALTER" : "CREATE", role, password);
-        r = pg_conn_command(admin, sql, why);
-        OPENSSL_cleanse(sql, sizeof sql);
+        r = set_password(admin, role, password, exists, why);
     }
     if (r == RES_OK) {
         r = take_new(path, why);

@@ -81,6 +81,13 @@ static void words(struct err *why, const char *what, const char *message)
     err_set(why, "%s: %s", what, line[0] != '\0' ? line : "no reason given");
 }
 
+/* libpq would print the server's notices on standard error. */
+static void pass_over(void *user, const char *message)
+{
+    (void)user;
+    (void)message;
+}
+
 static enum res connect_now(struct pg_conn *c, struct err *why)
 {
     char password[256] = "";
@@ -117,6 +124,7 @@ static enum res connect_now(struct pg_conn *c, struct err *why)
         c->pq = NULL;
         return refused ? RES_DENIED : RES_UNAVAILABLE;
     }
+    (void)PQsetNoticeProcessor(c->pq, pass_over, NULL);
     return RES_OK;
 }
 
