@@ -175,6 +175,10 @@ static void init_sims(struct world *w)
     w->terminal.delay_ms = o->terminal_ms;
     scale_sim_init(&w->scale);
     board_sim_init(&w->board, o->seed);
+    w->board.now_ms = now().uptime_ms;
+    w->board.last_ms = w->board.now_ms;
+    w->terminal.now_ms = w->board.now_ms;
+    w->flash.relaxed = o->relaxed_flash;
     display_json_init(&w->display, o->show ? stdout : NULL);
     w->shopper_settings = (struct shopper_settings){
         .trips = w->trips,

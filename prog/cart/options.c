@@ -57,6 +57,9 @@ static const char help[] =
     "                       digest (SHA-256 of the body)\n"
     "  --drain MS           at the end, wait so long for the last acknowledgement (30000)\n"
     "  --flash-sectors N    of 4096 bytes, 192 to 512 (320)\n"
+    "  --relaxed-flash      does not force each flash operation to the disk: survives a kill of "
+    "the\n"
+    "                       cart, not a power cut of this machine; for many carts on one disk\n"
     "  --help               this text\n"
     "\n"
     "Signals: SIGTERM and SIGINT end the trip and drain; SIGUSR1 cuts the network; SIGKILL is a\n"
@@ -91,6 +94,7 @@ enum {
     OPT_JOURNAL,
     OPT_DRAIN,
     OPT_SECTORS,
+    OPT_RELAXED,
     OPT_HELP,
 };
 
@@ -121,6 +125,7 @@ static const struct option long_options[] = {
     {"journal", required_argument, NULL, OPT_JOURNAL},
     {"drain", required_argument, NULL, OPT_DRAIN},
     {"flash-sectors", required_argument, NULL, OPT_SECTORS},
+    {"relaxed-flash", no_argument, NULL, OPT_RELAXED},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -223,6 +228,10 @@ static enum res read_option(struct options *o, int opt, const char *name, const 
     }
     if (opt == OPT_LOOP) {
         o->loop = true;
+        return RES_OK;
+    }
+    if (opt == OPT_RELAXED) {
+        o->relaxed_flash = true;
         return RES_OK;
     }
     if (opt == OPT_SHOW) {

@@ -24,6 +24,7 @@ struct options {
     int64_t trips_max;
     bool loop;
     bool show;
+    bool relaxed_flash;
     uint64_t seed;
     double decline;
     double mismatch;

@@ -140,15 +140,13 @@ static void check_out(struct shopper *s, struct cart_time now)
         enter(s, SHOPPER_PAYING, now); /* a power cut came in between */
         return;
     }
-    bool waited = now.uptime_ms - s->since_ms >= SHOPPER_PRICE_WAIT_MS;
-    if (trip->unpriced > 0 && !waited && !s->leaving) {
+    int64_t wait_ms = s->leaving ? SHOPPER_PRICE_LEAVE_MS : SHOPPER_PRICE_WAIT_MS;
+    if (trip->unpriced > 0 && now.uptime_ms - s->since_ms < wait_ms) {
         return;
     }
-    if (trip->item_count == 0) {
+    if (trip->item_count == 0 || trip->unpriced > 0 || s->pay_tries >= SHOPPER_PAY_TRIES ||
+        cart_pay(s->cart, now) != RES_OK) {
         count(s, cart_cancel(s->cart, now));
-    } else if (trip->unpriced > 0 || s->pay_tries >= SHOPPER_PAY_TRIES ||
-               cart_pay(s->cart, now) != RES_OK) {
-        count(s, cart_finish(s->cart, now)); /* to the staffed checkout */
     } else {
         s->pay_tries++;
         enter(s, SHOPPER_PAYING, now);

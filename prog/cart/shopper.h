@@ -1,5 +1,7 @@
 /* shopper.h: a simulated person who walks a trip file with a cart: scans at a pace, puts the goods
- * on the scale, sometimes identifies, pays, and tries again when the payment is declined.
+ * on the scale, sometimes identifies, pays, and tries again when the payment is declined. A trip
+ * that can't be paid at the cart (a price never came, no terminal, declined three times) is voided:
+ * the goods are rung up at a staffed checkout.
  */
 #ifndef SHOPPER_H
 #define SHOPPER_H
@@ -9,9 +11,10 @@
 #include "scale_sim.h"
 #include "trip_file.h"
 
-#define SHOPPER_PRICE_WAIT_MS 3000  /* for prices that were asked for */
-#define SHOPPER_PAY_TRIES     3     /* then the goods go to the staffed checkout */
-#define SHOPPER_LEAVE_MS      10000 /* asked to stop: a payment may take this long, then void */
+#define SHOPPER_PRICE_WAIT_MS  15000 /* for prices that were asked for */
+#define SHOPPER_PRICE_LEAVE_MS 3000  /* the same, asked to stop */
+#define SHOPPER_PAY_TRIES      3
+#define SHOPPER_LEAVE_MS       10000 /* asked to stop: a payment may take this long, then void */
 
 enum shopper_state {
     SHOPPER_BETWEEN, /* no trip of ours is open */

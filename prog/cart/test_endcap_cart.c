@@ -348,7 +348,7 @@ static void loses_nothing_over_kills_and_cuts(void **state)
 {
     (void)state;
     static const char *const extra[] = {
-        "--loop", "--pace", "3",   "--terminal", "5",   "--replay", "0.2", "--reorder",
+        "--loop", "--pace", "3",    "--terminal", "5",   "--replay", "0.2", "--reorder",
         "0.2",    "--drop", "0.03", "--decline",  "0.2", "--cut-ms", "300", NULL};
     for (int i = 0; i < 3; i++) {
         start_cart(extra);

@@ -89,7 +89,7 @@ static enum res file_flash_program(void *context, uint32_t offset, const void *d
     if (r == RES_OK) {
         r = write_all(file, data, size, LABEL_BYTES + (off_t)offset);
     }
-    if (r == RES_OK && fdatasync(file->fd) != 0) {
+    if (r == RES_OK && !file->relaxed && fdatasync(file->fd) != 0) {
         r = failed(file);
     }
     return r;
@@ -119,7 +119,7 @@ static enum res file_flash_erase(void *context, uint32_t sector)
     }
     off_t at = LABEL_BYTES + (off_t)sector * file->flash.sector_bytes;
     enum res r = fill_blank(file, at, file->flash.sector_bytes);
-    if (r == RES_OK && fdatasync(file->fd) != 0) {
+    if (r == RES_OK && !file->relaxed && fdatasync(file->fd) != 0) {
         r = failed(file);
     }
     return r;

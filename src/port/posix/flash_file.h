@@ -14,6 +14,9 @@
 struct flash_file {
     struct flash flash; /* use this; do not move the struct while it is open */
     int fd;
+    /* Set after opening: operations are not forced to the disk. They outlive the process then, not
+     * a power cut of the machine. */
+    bool relaxed;
     int last_errno; /* of the last RES_IO, 0 when there was none */
 };
 
