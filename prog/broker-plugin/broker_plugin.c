@@ -27,6 +27,8 @@
 #define EXPORT __attribute__((visibility("default")))
 
 static mosquitto_plugin_id_t *plugin_id;
+/* Its refusal is in the log; its disconnect event comes next. */
+static const struct mosquitto *just_refused;
 
 static int64_t now_s(void)
 {
@@ -117,6 +119,7 @@ static int on_basic_auth(int event, void *data, void *user)
         code = MOSQ_ERR_SUCCESS;
     } else {
         log_connection(request->client, certificate, "connection_refused", refusal);
+        just_refused = request->client;
     }
     X509_free(certificate);
     return code;
@@ -203,13 +206,28 @@ static int on_acl_check(int event, void *data, void *user)
     return MOSQ_ERR_ACL_DENIED;
 }
 
+/* Mosquitto itself turns some away before it asks us: a CONNECT it cannot read, no client id, an
+ * authentication method. What passed TLS has a certificate; the rest is tls_watch's. */
+static void log_early_end(const struct mosquitto *client)
+{
+    X509 *certificate = mosquitto_client_certificate(client);
+    if (certificate != NULL && client != just_refused) {
+        log_connection(client, certificate, "connection_refused",
+                       "it ended before a login: no CONNECT, or one the broker does not take");
+    }
+    just_refused = NULL;
+    X509_free(certificate);
+}
+
 static int on_disconnect(int event, void *data, void *user)
 {
     (void)event;
     (void)user;
     const struct mosquitto_evt_disconnect *gone = data;
     const char *client_id = mosquitto_client_id(gone->client);
-    if (client_id != NULL) {
+    if (client_id == NULL) {
+        log_early_end(gone->client);
+    } else {
         live_sessions_remove(gone->client, client_id);
     }
     return MOSQ_ERR_SUCCESS;

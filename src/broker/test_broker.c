@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "broker_acl.h"
+#include "broker_config.h"
 #include "broker_revoked.h"
 
 static const struct broker_identity cart = {
@@ -151,6 +152,24 @@ static void refuses_a_list_that_is_none(void **state)
     }
 }
 
+static void says_what_is_missing_before_a_broker_starts(void **state)
+{
+    (void)state;
+    struct broker_command command;
+    struct err why = {""};
+    struct broker_config config = {
+        .directory = "/nonexistent", .port = 1, .plugin_file = "/bin/sh", .program = "/bin/sh"};
+    assert_int_equal(broker_config_write(&config, &command, &why), RES_NOT_FOUND);
+    config.plugin_file = "/nonexistent/plugin.so";
+    assert_int_equal(broker_config_write(&config, &command, &why), RES_NOT_FOUND);
+    assert_non_null(strstr(why.text, "the broker plugin /nonexistent/plugin.so"));
+    config.program = "/nonexistent/mosquitto";
+    assert_int_equal(broker_config_write(&config, &command, &why), RES_NOT_FOUND);
+    assert_non_null(strstr(why.text, "install Mosquitto"));
+    config.directory = "/a\nallow_anonymous true";
+    assert_int_equal(broker_config_write(&config, &command, &why), RES_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +182,7 @@ int main(void)
         cmocka_unit_test(gives_every_grant_a_reason),
         cmocka_unit_test(finds_the_revoked_and_only_them),
         cmocka_unit_test(refuses_a_list_that_is_none),
+        cmocka_unit_test(says_what_is_missing_before_a_broker_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -294,10 +294,8 @@ static void refuses_a_client_id_that_is_not_the_certificates_name(void **state)
         o.version_311 = true;
         expect_refused(&o, "the client id is not the certificate's name", &certificate);
     }
-    struct raw_client client;
     struct raw_client_options o = options_for(&certificate, "");
-    assert_int_equal(raw_client_open(&client, &o), RAW_CLIENT_REFUSED);
-    raw_client_close(&client);
+    expect_refused(&o, "it ended before a login", &certificate); /* by Mosquitto itself */
 }
 
 static void refuses_sessions_that_outlive_a_connection(void **state)
