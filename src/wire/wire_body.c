@@ -113,13 +113,13 @@ enum wire_refusal wire_body_read(struct span body, const struct wire_message *me
     struct json j;
     struct span key = SPAN_NONE;
     json_init(&j, body);
-    enum json_token token = json_next(&j, &key); /* the object: wire_body_type has seen it */
+    (void)json_next(&j, &key); /* the object: wire_body_type has seen it */
     unsigned unknown = 0;
     wire_field_absent(message->header, header);
     wire_field_absent(message->body, object);
-    while ((token = json_next(&j, &key)) == JSON_KEY) {
+    while (json_next(&j, &key) == JSON_KEY) {
         struct span value = SPAN_NONE;
-        token = json_next(&j, &value);
+        enum json_token token = json_next(&j, &value);
         void *into = header;
         const struct wire_field *field = wire_field_find(message->header, key);
         if (field == NULL) {

@@ -72,13 +72,12 @@ bool wire_event_identity(struct span body, struct span *ret_cart_id, int64_t *re
     }
     wire_field_absent(header, &event);
     json_init(&j, body);
-    enum json_token token = json_next(&j, &key);
-    if (token != JSON_OBJECT_BEGIN) {
+    if (json_next(&j, &key) != JSON_OBJECT_BEGIN) {
         return false;
     }
-    while ((token = json_next(&j, &key)) == JSON_KEY) {
+    while (json_next(&j, &key) == JSON_KEY) {
         struct span value = SPAN_NONE;
-        token = json_next(&j, &value);
+        enum json_token token = json_next(&j, &value);
         const struct wire_field *field = wire_field_find(header, key);
         if (field == NULL) {
             if (!json_skip(&j, token)) {

@@ -336,11 +336,12 @@ const struct wire_field *wire_field_find(struct wire_fields fields, struct span 
         }
         key = sink_span(&s);
     }
-    for (size_t i = 0; i < fields.count; i++) {
-        const char *name = fields.fields[i].name;
+    const struct wire_field *end = fields.fields + fields.count;
+    for (const struct wire_field *f = fields.fields; f < end; f++) {
+        const char *name = f->name;
         if (key.size > 0 && (uint8_t)name[0] == key.data[0] &&
             strncmp(name, (const char *)key.data, key.size) == 0 && name[key.size] == '\0') {
-            return &fields.fields[i];
+            return f;
         }
     }
     return NULL;
