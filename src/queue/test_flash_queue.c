@@ -11,7 +11,7 @@
 #include "flash_queue.h"
 #include "flash_sim.h"
 
-#define COUNTERS_MAX 2000
+#define COUNTERS_MAX 400
 
 /* SEEN: its append was cut, yet it was read later: it may have been sent. */
 enum state { UNUSED, TRIED, SEEN, STORED };
@@ -246,13 +246,13 @@ static const uint32_t gate[3] = {1024, 4, 8};
 static void loses_nothing_at_a_cut_of_any_operation(void **state)
 {
     (void)state;
-    uint64_t operations = run(gate, seed(), 240, 0, FLASH_SIM_NOTHING, 0);
+    uint64_t operations = run(gate, seed(), 180, 0, FLASH_SIM_NOTHING, 0);
     printf("seed %llu: a run of %llu operations, cut at each\n", (unsigned long long)seed(),
            (unsigned long long)operations);
-    assert_true(operations > 200);
+    assert_true(operations > 150);
     for (uint64_t cut = 1; cut <= operations; cut++) {
         for (int tear = 0; tear < FLASH_SIM_TEARS; tear++) {
-            (void)run(gate, seed(), 240, cut, (enum flash_sim_tear)tear, 0);
+            (void)run(gate, seed(), 180, cut, (enum flash_sim_tear)tear, 0);
         }
     }
 }
@@ -263,7 +263,7 @@ static void survives_a_second_cut_soon_after_the_first(void **state)
     uint64_t operations = run(gate, seed() + 1, 60, 0, FLASH_SIM_NOTHING, 0);
     for (uint64_t cut = 1; cut <= operations; cut++) {
         for (int tear = 0; tear < FLASH_SIM_TEARS; tear++) {
-            for (uint64_t again = 1; again <= 6; again++) {
+            for (uint64_t again = 1; again <= 4; again++) {
                 (void)run(gate, seed() + 1, 60, cut, (enum flash_sim_tear)tear, again);
             }
         }
@@ -277,7 +277,7 @@ static void loses_nothing_on_other_geometries(void **state)
     static const uint32_t geometries[4][3] = {
         {1024, 3, 1}, {4096, 4, 4}, {2048, 7, 16}, {1024, 9, 32}};
     const char *text = getenv("ENDCAP_CUTS");
-    uint64_t cuts = text == NULL ? 50 : strtoull(text, NULL, 10);
+    uint64_t cuts = text == NULL ? 25 : strtoull(text, NULL, 10);
     struct rng rng;
     rng_init(&rng, seed());
     for (unsigned g = 0; g < 4; g++) {
@@ -295,7 +295,7 @@ static void loses_nothing_on_other_geometries(void **state)
 static void keeps_its_promises_over_random_cuts(void **state)
 {
     (void)state;
-    for (uint64_t i = 0; i < 150; i++) {
+    for (uint64_t i = 0; i < 100; i++) {
         struct world w;
         snprintf(unfinished, sizeof unfinished, "world %llu of seed %llu", (unsigned long long)i,
                  (unsigned long long)seed());
