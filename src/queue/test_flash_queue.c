@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "flash_file.h"
 #include "flash_queue.h"
 #include "flash_sim.h"
 
@@ -619,6 +621,33 @@ static void burns_the_counter_when_the_medium_refuses(void **state)
     world_deinit(&w);
 }
 
+static void keeps_events_in_a_file(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/endcap-queue-XXXXXX";
+    char path[64];
+    struct world w;
+    struct flash_file file;
+    struct err why;
+    world_init(&w, 4096, 3, 8, seed());
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/flash", directory);
+    for (unsigned run_number = 0; run_number < 3; run_number++) {
+        assert_int_equal(flash_file_open(&file, path, 4096, 4, 8, &why), RES_OK);
+        assert_int_equal(flash_queue_open(&w.q, &file.flash, &w.secure), RES_OK);
+        assert_int_equal(flash_queue_epoch(&w.q), 1);
+        world_check(&w);
+        for (unsigned i = 0; i < 8; i++) {
+            assert_int_equal(world_append(&w, FLASH_QUEUE_SESSION, 400), RES_OK);
+        }
+        world_release(&w, flash_queue_next_counter(&w.q) - 3);
+        flash_file_close(&file);
+    }
+    unlink(path);
+    rmdir(directory);
+    world_deinit(&w);
+}
+
 static void opens_over_any_content(void **state)
 {
     (void)state;
@@ -679,6 +708,7 @@ int main(void)
         cmocka_unit_test_teardown(refuses_what_breaks_its_limits, say_unfinished),
         cmocka_unit_test_teardown(raises_the_epoch_when_the_flash_is_another_one, say_unfinished),
         cmocka_unit_test_teardown(burns_the_counter_when_the_medium_refuses, say_unfinished),
+        cmocka_unit_test_teardown(keeps_events_in_a_file, say_unfinished),
         cmocka_unit_test_teardown(opens_over_any_content, say_unfinished),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -117,6 +118,21 @@ static void names_a_folder_that_is_missing(void **state)
     assert_non_null(strstr(why.text, missing));
 }
 
+static void keeps_the_cause_of_an_io_error(void **state)
+{
+    (void)state;
+    struct flash_file file;
+    struct err why;
+    uint8_t seen[8];
+    assert_int_equal(flash_file_open(&file, path, 4096, 3, 8, &why), RES_OK);
+    struct flash *f = &file.flash;
+    close(file.fd);
+    assert_int_equal(f->read(f->context, 0, seen, 8), RES_IO);
+    assert_int_equal(file.last_errno, EBADF);
+    assert_int_equal(f->erase(f->context, 0), RES_IO);
+    file.fd = -1;
+}
+
 int main(void)
 {
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
@@ -125,6 +141,7 @@ int main(void)
         WITH_DIRECTORY(refuses_another_geometry_and_other_files),
         WITH_DIRECTORY(lets_one_process_in),
         WITH_DIRECTORY(leaves_nothing_behind_when_there_is_no_room),
+        WITH_DIRECTORY(keeps_the_cause_of_an_io_error),
         WITH_DIRECTORY(names_a_folder_that_is_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
