@@ -86,7 +86,7 @@ static uint64_t run(uint32_t sectors, uint32_t unit, uint64_t cut, enum flash_si
     enum res r = flash_lines_open(&l, &sim->flash);
     for (uint32_t step = 1; step <= 80; step++) {
         if (sim->off) {
-            flash_sim_power_on(sim);
+            flash_sim_power_cycle(sim);
             flash_sim_cut_after(sim, again, tear);
             again = 0;
             r = flash_lines_open(&l, &sim->flash);
@@ -101,7 +101,7 @@ static uint64_t run(uint32_t sectors, uint32_t unit, uint64_t cut, enum flash_si
         uint8_t record[FLASH_LINES_RECORD_BYTES];
         make(step, record);
         if (dice >= 8 && dice < 12) {
-            flash_sim_power_on(sim);
+            flash_sim_power_cycle(sim);
         }
         r = dice < 8    ? flash_lines_clear(&l)
             : dice < 12 ? flash_lines_open(&l, &sim->flash)
@@ -129,7 +129,7 @@ static uint64_t run(uint32_t sectors, uint32_t unit, uint64_t cut, enum flash_si
         }
     }
     flash_sim_cut_after(sim, 0, tear);
-    flash_sim_power_on(sim);
+    flash_sim_power_cycle(sim);
     assert_int_equal(flash_lines_open(&l, &sim->flash), RES_OK);
     check(&l, &m);
     assert_null(sim->violation);

@@ -183,7 +183,7 @@ static void world_step(struct world *w)
             w->released = through;
         }
     } else if (dice < 95) {
-        flash_sim_power_on(w->sim);
+        flash_sim_power_cycle(w->sim);
         enum res r = world_open(w);
         assert_true(r == RES_OK || w->sim->off);
     } else if (!w->sim->off) {
@@ -220,7 +220,7 @@ static uint64_t run(const uint32_t geometry[3], uint64_t run_seed, unsigned step
     enum res r = world_open(&w);
     for (unsigned i = 0; i < steps; i++) {
         if (w.sim->off) {
-            flash_sim_power_on(w.sim);
+            flash_sim_power_cycle(w.sim);
             flash_sim_cut_after(w.sim, again, tear);
             again = 0;
             r = world_open(&w);
@@ -234,7 +234,7 @@ static uint64_t run(const uint32_t geometry[3], uint64_t run_seed, unsigned step
         world_step(&w);
     }
     flash_sim_cut_after(w.sim, 0, tear);
-    flash_sim_power_on(w.sim);
+    flash_sim_power_cycle(w.sim);
     assert_int_equal(world_open(&w), RES_OK);
     world_check(&w);
     uint64_t operations = w.sim->operations;
@@ -305,7 +305,7 @@ static void keeps_its_promises_over_random_cuts(void **state)
         assert_int_equal(world_open(&w), RES_OK);
         for (unsigned n = 0; n < 300; n++) {
             if (w.sim->off) {
-                flash_sim_power_on(w.sim);
+                flash_sim_power_cycle(w.sim);
                 if (world_open(&w) != RES_OK) {
                     assert_true(w.sim->off);
                     continue;
@@ -319,7 +319,7 @@ static void keeps_its_promises_over_random_cuts(void **state)
             world_step(&w);
         }
         flash_sim_cut_after(w.sim, 0, FLASH_SIM_NOTHING);
-        flash_sim_power_on(w.sim);
+        flash_sim_power_cycle(w.sim);
         assert_int_equal(world_open(&w), RES_OK);
         world_check(&w);
         world_deinit(&w);
@@ -611,7 +611,7 @@ static void burns_the_counter_when_the_medium_refuses(void **state)
     flash_sim_cut_after(w.sim, 1, FLASH_SIM_BITS);
     assert_int_equal(world_append(&w, FLASH_QUEUE_SCAN, 300), RES_IO);
     assert_int_equal(flash_queue_next_counter(&w.q), 3);
-    flash_sim_power_on(w.sim); /* a brown-out that the core lived through */
+    flash_sim_power_cycle(w.sim); /* a brown-out that the core lived through */
     assert_int_equal(world_append(&w, FLASH_QUEUE_SCAN, 300), RES_OK);
     int64_t from;
     int64_t to;

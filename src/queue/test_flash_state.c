@@ -64,7 +64,7 @@ static uint64_t run(uint32_t sectors, uint32_t unit, uint64_t cut, enum flash_si
     enum res r = flash_state_open(&s, &sim->flash);
     for (uint32_t n = 1; n <= 36; n++) {
         if (sim->off) {
-            flash_sim_power_on(sim);
+            flash_sim_power_cycle(sim);
             flash_sim_cut_after(sim, again, tear);
             again = 0;
             r = flash_state_open(&s, &sim->flash);
@@ -77,7 +77,7 @@ static uint64_t run(uint32_t sectors, uint32_t unit, uint64_t cut, enum flash_si
         }
         assert_int_equal(r, RES_OK);
         if (n % 5 == 0) {
-            flash_sim_power_on(sim);
+            flash_sim_power_cycle(sim);
             r = flash_state_open(&s, &sim->flash);
             if (sim->off) {
                 continue;
@@ -93,7 +93,7 @@ static uint64_t run(uint32_t sectors, uint32_t unit, uint64_t cut, enum flash_si
         }
     }
     flash_sim_cut_after(sim, 0, tear);
-    flash_sim_power_on(sim);
+    flash_sim_power_cycle(sim);
     assert_int_equal(flash_state_open(&s, &sim->flash), RES_OK);
     (void)load_between(&s, size_max, saved, 36);
     assert_null(sim->violation);
@@ -131,7 +131,7 @@ static void never_goes_back_over_many_cuts(void **state)
         enum res r = flash_state_open(&s, &sim->flash);
         for (unsigned step = 0; step < 60; step++) {
             if (sim->off || step % 4 == 0) {
-                flash_sim_power_on(sim);
+                flash_sim_power_cycle(sim);
                 r = flash_state_open(&s, &sim->flash);
                 if (sim->off) {
                     continue;

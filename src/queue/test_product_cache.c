@@ -253,7 +253,7 @@ static uint64_t run(uint32_t unit, uint64_t cut, enum flash_sim_tear tear, uint6
         while (sim->off || product_cache_version(&c) != book.version) {
             assert_true(++waits < 200);
             if (sim->off) {
-                flash_sim_power_on(sim);
+                flash_sim_power_cycle(sim);
                 flash_sim_cut_after(sim, again, tear);
                 again = 0;
                 r = product_cache_open(&c, &sim->flash);
@@ -270,7 +270,7 @@ static uint64_t run(uint32_t unit, uint64_t cut, enum flash_sim_tear tear, uint6
                 continue;
             }
             if (waits % 4 == 0) {
-                flash_sim_power_on(sim);
+                flash_sim_power_cycle(sim);
                 r = product_cache_open(&c, &sim->flash);
                 continue;
             }
@@ -283,7 +283,7 @@ static uint64_t run(uint32_t unit, uint64_t cut, enum flash_sim_tear tear, uint6
         expect_all(&c, answers, book.items);
     }
     flash_sim_cut_after(sim, 0, tear);
-    flash_sim_power_on(sim);
+    flash_sim_power_cycle(sim);
     assert_int_equal(product_cache_open(&c, &sim->flash), RES_OK);
     expect_all(&c, 3, book.items);
     assert_null(sim->violation);
@@ -346,7 +346,7 @@ static void never_goes_back_over_many_cuts(void **state)
         book.version = 1;
         for (unsigned step = 0; step < 60; step++) {
             if (sim->off) {
-                flash_sim_power_on(sim);
+                flash_sim_power_cycle(sim);
                 enum res r = product_cache_open(&c, &sim->flash);
                 if (sim->off) {
                     continue;

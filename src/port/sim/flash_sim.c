@@ -192,6 +192,12 @@ void flash_sim_cut_after(struct flash_sim *sim, uint64_t after, enum flash_sim_t
 
 void flash_sim_power_on(struct flash_sim *sim)
 {
+    sim->cut_at = 0;
+    flash_sim_power_cycle(sim);
+}
+
+void flash_sim_power_cycle(struct flash_sim *sim)
+{
     sim->off = false;
     if (!sim->torn_any) {
         return;

@@ -42,8 +42,10 @@ struct flash_sim *flash_sim_new(uint32_t sector_bytes, uint32_t sector_count,
 void flash_sim_free(struct flash_sim *sim);
 /* Cuts the power at the `after`-th operation from now (1: the next one). */
 void flash_sim_cut_after(struct flash_sim *sim, uint64_t after, enum flash_sim_tear tear);
-/* Power again, or off and on when it was there; a cut that was planned and not reached stays. */
+/* Power again; a cut that was planned and not reached is forgotten. */
 void flash_sim_power_on(struct flash_sim *sim);
+/* The same, and a planned cut stays. */
+void flash_sim_power_cycle(struct flash_sim *sim);
 void flash_sim_flip(struct flash_sim *sim, uint64_t bit);
 uint64_t flash_sim_bits(const struct flash_sim *sim);
 
