@@ -94,35 +94,34 @@ static void log_connection(const struct mosquitto *client, const X509 *certifica
                                                .address = mosquitto_client_address(client)});
 }
 
+/* Called for each CONNECT, and on SIGHUP once more for everyone who is connected. */
 static int on_basic_auth(int event, void *data, void *user)
 {
     (void)event;
     (void)user;
     struct mosquitto_evt_basic_auth *request = data;
     struct live_session session;
-    int code = MOSQ_ERR_AUTH;
+    const char *client_id = mosquitto_client_id(request->client);
+    bool again = client_id != NULL && live_sessions_find(request->client, client_id) != NULL;
     X509 *certificate = mosquitto_client_certificate(request->client);
     const char *refusal =
         certificate == NULL ? "no certificate" : examine(request->client, certificate, &session);
-    if (refusal == NULL && mosquitto_set_username(request->client, session.identity.id) != 0) {
+    if (refusal == NULL && !again && live_sessions_has(session.identity.id)) {
+        log_connection(request->client, certificate, "session_replaced",
+                       "the same client connected again: a lost connection or a second holder of "
+                       "its key");
+    }
+    if (refusal == NULL && (mosquitto_set_username(request->client, session.identity.id) != 0 ||
+                            live_sessions_put(&session) != RES_OK)) {
         refusal = "no memory";
     }
-    if (refusal == NULL) {
-        if (live_sessions_has(session.identity.id)) {
-            log_connection(request->client, certificate, "session_replaced",
-                           "the same client connected again: a lost connection or a second holder "
-                           "of its key");
-        }
-        refusal = live_sessions_put(&session) == RES_OK ? NULL : "no memory";
-    }
-    if (refusal == NULL) {
-        code = MOSQ_ERR_SUCCESS;
-    } else {
-        log_connection(request->client, certificate, "connection_refused", refusal);
-        just_refused = request->client;
+    if (refusal != NULL) {
+        log_connection(request->client, certificate,
+                       again ? "session_dropped" : "connection_refused", refusal);
+        just_refused = again ? NULL : request->client;
     }
     X509_free(certificate);
-    return code;
+    return refusal == NULL ? MOSQ_ERR_SUCCESS : MOSQ_ERR_AUTH;
 }
 
 static void log_session(const struct live_session *session, const struct mosquitto *client,

@@ -199,6 +199,55 @@ static void drops_revoked_sessions_within_five_seconds_and_for_good(void **state
     mqtt_client_free(worker.client);
 }
 
+/* In the CRL but not in the plugin's list, so that it is Mosquitto who refuses. */
+static void write_crl_only(const struct broker_identity_files *files)
+{
+    struct pki_revoked entry = {.revoked_ms = pki_x509_now_ms()};
+    char aside[128];
+    char from[160];
+    char to[160];
+    memcpy(entry.serial, files->certificate.identity.serial, sizeof entry.serial);
+    memcpy(entry.id, files->certificate.identity.id, sizeof entry.id);
+    (void)snprintf(aside, sizeof aside, "%s/aside", fixture.directory);
+    (void)snprintf(from, sizeof from, "%s/crl.pem", aside);
+    (void)snprintf(to, sizeof to, "%s/crl.pem", fixture.broker_directory);
+    assert_int_equal(file_make_directory(aside, 0700, NULL), RES_OK);
+    assert_int_equal(pki_crl_write(fixture.ca, fixture.ca_directory, aside, &entry, 1, NULL),
+                     RES_OK);
+    assert_int_equal(rename(from, to), 0);
+}
+
+static void reads_the_crl_again_on_sighup_and_keeps_the_others(void **state)
+{
+    (void)state;
+    struct device bystander;
+    struct device revoked;
+    open_cart(&bystander, 500);
+    open_device(&revoked, PKI_CART, "CART-0501", "STORE-1");
+    mqtt_client_free(revoked.client);
+    write_crl_only(&revoked.files);
+    assert_int_equal(kill(fixture.pid, SIGHUP), 0);
+    int64_t end_ms = pki_x509_now_ms() + WAIT_MS;
+    for (revoked.lost = 0; revoked.lost == 0;) {
+        dial(&revoked);
+        while (revoked.lost == 0 && !is_connected(&revoked)) {
+            step(&revoked, 20);
+        }
+        mqtt_client_free(revoked.client);
+        assert_true(pki_x509_now_ms() < end_ms);
+    }
+    assert_true(log_has("certificate revoked", revoked.files.certificate.identity.serial));
+    bystander.answers = 0;
+    assert_int_equal(mqtt_client_publish(bystander.client, "cart/CART-0500/scan", SPAN_LIT("x"),
+                                         false, NULL, NULL),
+                     RES_OK);
+    wait_for(&bystander, has_answer, WAIT_MS);
+    assert_true(bystander.last_reason < 0x80);
+    assert_int_equal(bystander.lost, 0);
+    assert_false(log_has("session_replaced", "CART-0500"));
+    mqtt_client_free(bystander.client);
+}
+
 static void delivers_a_command_to_its_cart_alone(void **state)
 {
     (void)state;
@@ -368,6 +417,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(drops_revoked_sessions_within_five_seconds_and_for_good),
+        cmocka_unit_test(reads_the_crl_again_on_sighup_and_keeps_the_others),
         cmocka_unit_test(delivers_a_command_to_its_cart_alone),
         cmocka_unit_test(ends_the_older_of_two_sessions_of_one_device),
         cmocka_unit_test(publishes_no_will_when_a_session_is_replaced),
