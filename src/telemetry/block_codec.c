@@ -9,8 +9,9 @@
 #define SIGNATURE_BYTES 64
 #define SLOTS           16384
 #define VARINT_MAX      10
-/* Varints a row may take: device, store, session, size, epoch, counter, two times; and its type. */
-#define ROW_BYTES_MAX   (8 * VARINT_MAX + 1)
+/* Varints a row may take: device, store, session, size, epoch, counter, two times, block; and its
+ * type. */
+#define ROW_BYTES_MAX   (9 * VARINT_MAX + 1)
 #define PLAIN_BYTES_MAX ((size_t)1 << 28)
 
 static_assert(SLOTS >= 4 * TELEMETRY_BATCH_EVENTS_MAX, "the hash table stays sparse");
@@ -42,6 +43,9 @@ struct block_codec {
     uint32_t start[TELEMETRY_BATCH_EVENTS_MAX + 1];
     uint16_t device[TELEMETRY_BATCH_EVENTS_MAX]; /* of each event */
     uint16_t order[TELEMETRY_BATCH_EVENTS_MAX];  /* events, device by device */
+    uint16_t offsets[TELEMETRY_BATCH_EVENTS_MAX];
+    uint16_t store[TELEMETRY_BATCH_EVENTS_MAX];   /* in the order of `order`, while encoding */
+    uint16_t session[TELEMETRY_BATCH_EVENTS_MAX]; /* the same */
     struct telemetry_event events[TELEMETRY_BATCH_EVENTS_MAX];
 };
 
@@ -140,11 +144,10 @@ static void put_columns(struct block_codec *c, const struct telemetry_event *eve
     struct sealed_buffer *b = &c->plain;
     struct last *last = c->last;
     for (size_t i = 0; i < count; i++) {
-        const struct telemetry_event *e = &events[c->order[i]];
-        sealed_put_varint(b, dictionary_index(&c->stores, e->store_id));
+        sealed_put_varint(b, c->store[i]);
     }
     for (size_t i = 0; i < count; i++) {
-        sealed_put_varint(b, dictionary_index(&c->sessions, events[c->order[i]].session_id));
+        sealed_put_varint(b, c->session[i]);
     }
     for (size_t i = 0; i < count; i++) {
         sealed_put_u8(b, events[c->order[i]].type);
@@ -181,9 +184,10 @@ static void put_columns(struct block_codec *c, const struct telemetry_event *eve
     }
 }
 
-static enum res build_plain(struct block_codec *c, const struct telemetry_event *events,
-                            size_t count)
+static enum res build_plain(struct block_codec *c, const struct block_codec_block *block)
 {
+    const struct telemetry_event *events = block->events;
+    size_t count = block->count;
     enum res r = reserve_plain(c, events, count);
     if (r != RES_OK) {
         return r;
@@ -196,8 +200,8 @@ static enum res build_plain(struct block_codec *c, const struct telemetry_event 
     }
     order_by_device(c, count, c->devices.count);
     for (size_t i = 0; i < count; i++) {
-        (void)dictionary_index(&c->stores, events[c->order[i]].store_id);
-        (void)dictionary_index(&c->sessions, events[c->order[i]].session_id);
+        c->store[i] = dictionary_index(&c->stores, events[c->order[i]].store_id);
+        c->session[i] = dictionary_index(&c->sessions, events[c->order[i]].session_id);
     }
     put_dictionary(&c->plain, &c->devices);
     put_dictionary(&c->plain, &c->stores);
@@ -206,53 +210,62 @@ static enum res build_plain(struct block_codec *c, const struct telemetry_event 
         sealed_put_varint(&c->plain, c->device[i]);
     }
     put_columns(c, events, count);
+    for (size_t i = 0; i < count && block->span > 0; i++) {
+        sealed_put_varint(&c->plain,
+                          (uint64_t)(block->offsets[i] - (i == 0 ? 0 : block->offsets[i - 1])));
+    }
     return RES_OK;
 }
 
-enum res block_codec_encode(struct block_codec *c, struct span writer,
-                            const struct telemetry_event *events, size_t count, bool compress,
-                            struct sealed_buffer *out)
+/* Compressed or as it is, after its size. */
+static enum res put_packed(struct block_codec *c, bool compress, struct sealed_buffer *out)
 {
+    if (!compress) {
+        sealed_put_fixed(out, c->plain.size);
+        sealed_put(out, span_of(c->plain.data, c->plain.size));
+        return RES_OK;
+    }
+    size_t at = out->size;
+    sealed_put_fixed(out, 0); /* the size is known afterwards */
+    size_t size =
+        ZSTD_compressCCtx(c->packer, out->data + out->size, ZSTD_compressBound(c->plain.size),
+                          c->plain.data, c->plain.size, BLOCK_CODEC_LEVEL);
+    if (ZSTD_isError(size)) {
+        return RES_NO_MEMORY; /* there is room for the worst case: nothing else fails */
+    }
+    out->size = at;
+    sealed_put_fixed(out, size);
+    out->size += size;
+    return RES_OK;
+}
+
+enum res block_codec_encode(struct block_codec *c, const struct block_codec_block *block,
+                            bool compress, struct sealed_buffer *out)
+{
+    size_t count = block->count;
     assert(count > 0 && count <= TELEMETRY_BATCH_EVENTS_MAX);
-    enum res r = build_plain(c, events, count);
+    enum res r = build_plain(c, block);
+    if (r == RES_OK) {
+        r = sealed_start(out, BLOCK_CODEC_KIND);
+    }
+    if (r == RES_OK) {
+        r = sealed_buffer_reserve(out, block->writer.size + 6 * VARINT_MAX +
+                                           ZSTD_compressBound(c->plain.size) +
+                                           count * SIGNATURE_BYTES);
+    }
     if (r != RES_OK) {
         return r;
     }
-    r = sealed_start(out, BLOCK_CODEC_KIND);
-    if (r != RES_OK) {
-        return r;
-    }
-    size_t bound = compress ? ZSTD_compressBound(c->plain.size) : c->plain.size;
-    r = sealed_buffer_reserve(out, writer.size + 5 * VARINT_MAX + bound + count * SIGNATURE_BYTES);
-    if (r != RES_OK) {
-        return r;
-    }
-    sealed_put_text(out, writer);
+    sealed_put_text(out, block->writer);
+    sealed_put_varint(out, block->span);
     sealed_put_varint(out, count);
     sealed_put_u8(out, compress ? 1 : 0);
     sealed_put_varint(out, c->plain.size);
-    size_t packed_size = c->plain.size;
-    if (compress) {
-        /* the packed size is not known yet: eight fixed bytes are kept for it */
-        size_t at = out->size;
-        sealed_put_fixed(out, 0);
-        packed_size = ZSTD_compressCCtx(c->packer, out->data + out->size, bound, c->plain.data,
-                                        c->plain.size, BLOCK_CODEC_LEVEL);
-        if (ZSTD_isError(packed_size)) {
-            return RES_NO_MEMORY; /* the output has room for the worst case: nothing else fails */
-        }
-        size_t end = out->size + packed_size;
-        out->size = at;
-        sealed_put_fixed(out, packed_size);
-        out->size = end;
-    } else {
-        sealed_put_fixed(out, packed_size);
-        sealed_put(out, span_of(c->plain.data, c->plain.size));
+    r = put_packed(c, compress, out);
+    for (size_t i = 0; i < count && r == RES_OK; i++) {
+        sealed_put(out, block->events[i].signature);
     }
-    for (size_t i = 0; i < count; i++) {
-        sealed_put(out, events[i].signature);
-    }
-    return RES_OK;
+    return r;
 }
 
 static void get_dictionary(struct sealed_reader *in, struct dictionary *d)
@@ -319,7 +332,21 @@ static void get_columns(struct block_codec *c, struct sealed_reader *in, size_t 
     }
 }
 
-static enum res read_plain(struct block_codec *c, struct span plain, size_t count)
+static void get_offsets(struct block_codec *c, struct sealed_reader *in, size_t count,
+                        uint64_t span)
+{
+    uint64_t offset = 0;
+    for (size_t i = 0; i < count; i++) {
+        offset += span > 0 ? sealed_get_varint(in) : 0;
+        if (offset > span) {
+            in->bad = true;
+            offset = 0;
+        }
+        c->offsets[i] = (uint16_t)offset;
+    }
+}
+
+static enum res read_plain(struct block_codec *c, struct span plain, size_t count, uint64_t span)
 {
     struct sealed_reader in = sealed_reader_of(plain);
     get_dictionary(&in, &c->devices);
@@ -338,37 +365,47 @@ static enum res read_plain(struct block_codec *c, struct span plain, size_t coun
     }
     order_by_device(c, count, c->devices.count);
     get_columns(c, &in, count);
+    get_offsets(c, &in, count, span);
     return in.bad || in.at != in.end ? RES_CORRUPT : RES_OK;
 }
 
-enum res block_codec_decode(struct block_codec *c, struct span content, struct span *ret_writer,
-                            const struct telemetry_event **ret_events, size_t *ret_count)
+static enum res unpack(struct block_codec *c, struct span packed, size_t plain_size,
+                       struct span *ret_plain)
+{
+    c->unpacked.size = 0;
+    enum res r = sealed_buffer_reserve(&c->unpacked, plain_size);
+    if (r != RES_OK) {
+        return r;
+    }
+    size_t size =
+        ZSTD_decompressDCtx(c->unpacker, c->unpacked.data, plain_size, packed.data, packed.size);
+    if (ZSTD_isError(size)) {
+        return RES_CORRUPT;
+    }
+    *ret_plain = span_of(c->unpacked.data, size);
+    return RES_OK;
+}
+
+enum res block_codec_decode(struct block_codec *c, struct span content,
+                            struct block_codec_block *ret)
 {
     struct sealed_reader in = sealed_reader_of(content);
     struct span writer = sealed_get_text(&in);
+    uint64_t span = sealed_get_varint(&in);
     size_t count = sealed_get_varint(&in);
     uint8_t codec = sealed_get_u8(&in);
     size_t plain_size = sealed_get_varint(&in);
     struct span packed = sealed_get(&in, sealed_get_fixed(&in));
-    if (in.bad || count == 0 || count > TELEMETRY_BATCH_EVENTS_MAX || codec > 1 ||
-        plain_size > PLAIN_BYTES_MAX) {
+    if (in.bad || span > UINT16_MAX || count == 0 || count > TELEMETRY_BATCH_EVENTS_MAX ||
+        codec > 1 || plain_size > PLAIN_BYTES_MAX) {
         return RES_CORRUPT;
     }
     struct span plain = packed;
-    if (codec == 1) {
-        c->unpacked.size = 0;
-        enum res r = sealed_buffer_reserve(&c->unpacked, plain_size);
-        if (r != RES_OK) {
-            return r;
-        }
-        size_t size = ZSTD_decompressDCtx(c->unpacker, c->unpacked.data, plain_size, packed.data,
-                                          packed.size);
-        if (ZSTD_isError(size)) {
-            return RES_CORRUPT;
-        }
-        plain = span_of(c->unpacked.data, size);
+    enum res r = codec == 1 ? unpack(c, packed, plain_size, &plain) : RES_OK;
+    if (r != RES_OK) {
+        return r;
     }
-    if (plain.size != plain_size || read_plain(c, plain, count) != RES_OK) {
+    if (plain.size != plain_size || read_plain(c, plain, count, span) != RES_OK) {
         return RES_CORRUPT;
     }
     for (size_t i = 0; i < count; i++) {
@@ -377,8 +414,6 @@ enum res block_codec_decode(struct block_codec *c, struct span content, struct s
     if (in.bad || in.at != in.end) {
         return RES_CORRUPT;
     }
-    *ret_writer = writer;
-    *ret_events = c->events;
-    *ret_count = count;
+    *ret = (struct block_codec_block){writer, c->events, c->offsets, count, (uint16_t)span};
     return RES_OK;
 }

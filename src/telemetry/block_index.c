@@ -29,7 +29,8 @@ struct block_index {
     size_t entry_room;
     uint32_t *slots; /* key index + 1; 0: free */
     size_t slot_count;
-    int64_t blocks;
+    size_t blocks;
+    size_t events;
     struct sealed_buffer page;
     struct sealed_buffer directory;
 };
@@ -85,11 +86,23 @@ void block_index_clear(struct block_index *x)
     x->key_count = 0;
     x->entry_count = 0;
     x->blocks = 0;
+    x->events = 0;
 }
 
 bool block_index_is_full(const struct block_index *x)
 {
-    return x->blocks >= BLOCK_INDEX_BLOCKS_MAX || x->entry_count >= BLOCK_INDEX_ENTRIES_MAX;
+    return x->blocks >= BLOCK_INDEX_BLOCKS_MAX || x->entry_count >= BLOCK_INDEX_ENTRIES_MAX ||
+           (x->blocks >= BLOCK_INDEX_BLOCKS_FULL && x->events >= BLOCK_INDEX_EVENTS_FULL);
+}
+
+size_t block_index_blocks(const struct block_index *x)
+{
+    return x->blocks;
+}
+
+size_t block_index_events(const struct block_index *x)
+{
+    return x->events;
 }
 
 static uint32_t hash_of(uint8_t kind, struct span id)
@@ -175,6 +188,11 @@ static enum res find_or_add_key(struct block_index *x, enum block_index_kind kin
     return RES_OK;
 }
 
+static bool has_counters(uint8_t kind)
+{
+    return kind == BLOCK_INDEX_DEVICE || kind == BLOCK_INDEX_WRITER;
+}
+
 /* Widens the key's entry of this block, or gives it one. */
 static enum res note(struct block_index *x, enum block_index_kind kind, struct span id,
                      int64_t block, const struct telemetry_event *event)
@@ -184,9 +202,8 @@ static enum res note(struct block_index *x, enum block_index_kind kind, struct s
     if (r != RES_OK) {
         return r;
     }
-    bool device = kind == BLOCK_INDEX_DEVICE;
-    int64_t epoch = device ? event->epoch : 0;
-    int64_t counter = device ? event->counter : 0;
+    int64_t epoch = kind == BLOCK_INDEX_DEVICE ? event->epoch : 0;
+    int64_t counter = has_counters((uint8_t)kind) ? event->counter : 0;
     int64_t time_ms = event->device_time_ms;
     uint64_t mask = UINT64_C(1) << event->type;
     struct block_index_entry *e = key->last == NONE ? NULL : &x->entries[key->last].e;
@@ -219,27 +236,33 @@ static enum res note(struct block_index *x, enum block_index_kind kind, struct s
     return RES_OK;
 }
 
-enum res block_index_add(struct block_index *x, int64_t block, struct span writer,
-                         const struct telemetry_event *events, size_t count)
+enum res block_index_add(struct block_index *x, int64_t number,
+                         const struct block_codec_block *block)
 {
     enum res r = RES_OK;
-    for (size_t i = 0; i < count && r == RES_OK; i++) {
-        const struct telemetry_event *e = &events[i];
-        r = note(x, BLOCK_INDEX_DEVICE, e->device_id, block, e);
+    for (size_t i = 0; i < block->count && r == RES_OK; i++) {
+        const struct telemetry_event *e = &block->events[i];
+        r = note(x, BLOCK_INDEX_DEVICE, e->device_id, number, e);
         if (r == RES_OK && e->session_id.size > 0) {
-            r = note(x, BLOCK_INDEX_SESSION, e->session_id, block, e);
+            r = note(x, BLOCK_INDEX_SESSION, e->session_id, number, e);
         }
         if (r == RES_OK) {
-            r = note(x, BLOCK_INDEX_STORE, e->store_id, block, e);
+            r = note(x, BLOCK_INDEX_STORE, e->store_id, number, e);
         }
         if (r == RES_OK) {
-            r = note(x, BLOCK_INDEX_ALL, SPAN_NONE, block, e);
+            r = note(x, BLOCK_INDEX_ALL, SPAN_NONE, number, e);
         }
     }
     if (r == RES_OK) {
-        r = note(x, BLOCK_INDEX_WRITER, writer, block, &events[0]);
+        struct telemetry_event ends = {.counter = number};
+        r = note(x, BLOCK_INDEX_WRITER, block->writer, number, &ends);
+        ends.counter += block->span;
+        if (r == RES_OK && block->span > 0) {
+            r = note(x, BLOCK_INDEX_WRITER, block->writer, number, &ends);
+        }
     }
     x->blocks++;
+    x->events += block->count;
     return r;
 }
 
@@ -273,7 +296,7 @@ static enum res put_key(const struct block_index *x, const struct key *key,
     }
     sealed_put_text(out, key_span(&key->name));
     sealed_put_varint(out, key->count);
-    bool device = key->name.bytes[0] == BLOCK_INDEX_DEVICE;
+    bool counters = has_counters(key->name.bytes[0]);
     struct block_index_entry last = {0};
     for (uint32_t at = key->first; at != NONE; at = x->entries[at].next) {
         const struct block_index_entry *e = &x->entries[at].e;
@@ -281,7 +304,7 @@ static enum res put_key(const struct block_index *x, const struct key *key,
         sealed_put_signed(out, (int64_t)((uint64_t)e->time_min - (uint64_t)last.time_max));
         sealed_put_varint(out, (uint64_t)e->time_max - (uint64_t)e->time_min);
         sealed_put_varint(out, e->type_mask);
-        if (device) {
+        if (counters) {
             sealed_put_signed(out, (int64_t)((uint64_t)e->epoch - (uint64_t)last.epoch));
             sealed_put_signed(out,
                               (int64_t)((uint64_t)e->counter_min - (uint64_t)last.counter_max));
@@ -367,14 +390,14 @@ enum res block_index_page_of(struct span directory, const struct block_index_key
     return RES_OK;
 }
 
-static void get_entry(struct sealed_reader *in, bool device, struct block_index_entry *e)
+static void get_entry(struct sealed_reader *in, bool counters, struct block_index_entry *e)
 {
     struct block_index_entry last = *e;
     e->block = (int64_t)((uint64_t)last.block + sealed_get_varint(in));
     e->time_min = (int64_t)((uint64_t)last.time_max + (uint64_t)sealed_get_signed(in));
     e->time_max = (int64_t)((uint64_t)e->time_min + sealed_get_varint(in));
     e->type_mask = sealed_get_varint(in);
-    if (device) {
+    if (counters) {
         e->epoch = (int64_t)((uint64_t)last.epoch + (uint64_t)sealed_get_signed(in));
         e->counter_min = (int64_t)((uint64_t)last.counter_max + (uint64_t)sealed_get_signed(in));
         e->counter_max = (int64_t)((uint64_t)e->counter_min + sealed_get_varint(in));
@@ -389,10 +412,10 @@ enum res block_index_page_find(struct span page, const struct block_index_key *k
         struct span name = sealed_get_text(&in);
         uint64_t count = sealed_get_varint(&in);
         bool wanted = span_equal(name, key_span(key));
-        bool device = name.size > 0 && name.data[0] == BLOCK_INDEX_DEVICE;
+        bool counters = name.size > 0 && has_counters(name.data[0]);
         struct block_index_entry e = {0};
         for (uint64_t i = 0; i < count && !in.bad; i++) {
-            get_entry(&in, device, &e);
+            get_entry(&in, counters, &e);
             if (wanted && !in.bad) {
                 enum res r = visit(user, &e);
                 if (r != RES_OK) {

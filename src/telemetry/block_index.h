@@ -9,13 +9,15 @@
 #ifndef BLOCK_INDEX_H
 #define BLOCK_INDEX_H
 
-#include "sealed.h"
-#include "telemetry.h"
+#include "block_codec.h"
 
 #define BLOCK_INDEX_SEGMENT_KIND "SEG1"
 #define BLOCK_INDEX_PAGE_KIND    "PAG1"
-/* A segment is written when either is reached: a lookup walks all that is newer. */
-#define BLOCK_INDEX_BLOCKS_MAX  64
+/* A segment is written when one is reached, as a lookup walks all that is newer: blocks in any
+ * case; blocks when they hold this many events together; entries. */
+#define BLOCK_INDEX_BLOCKS_MAX  256
+#define BLOCK_INDEX_BLOCKS_FULL 64
+#define BLOCK_INDEX_EVENTS_FULL 2048
 #define BLOCK_INDEX_ENTRIES_MAX 16384
 /* A page is closed when it passes this, so that it fills a database page or two. */
 #define BLOCK_INDEX_PAGE_BYTES 3600
@@ -35,8 +37,9 @@ struct block_index_key {
 };
 struct block_index_key block_index_key(enum block_index_kind kind, struct span id);
 
-/* A block may have several entries of one key (an entry an epoch). Counters and epoch are 0 for
- * other kinds than devices. */
+/* A block may have several entries of one key (an entry an epoch). Of writers the counters are the
+ * first and the last block that the record stands for; of other kinds than these and devices they
+ * are 0, as is the epoch. */
 struct block_index_entry {
     int64_t block;
     int64_t epoch;
@@ -53,9 +56,13 @@ struct block_index; /* opaque: blocks in memory */
 MUST_CHECK enum res block_index_new(struct block_index **ret);
 void block_index_free(struct block_index *x);
 void block_index_clear(struct block_index *x);
-/* Blocks are added in rising order. RES_NO_MEMORY: x lacks the block or part of it: clear it. */
-MUST_CHECK enum res block_index_add(struct block_index *x, int64_t block, struct span writer,
-                                    const struct telemetry_event *events, size_t count);
+/* Blocks are added in rising order, by the number of their record. RES_NO_MEMORY: x lacks the block
+ * or part of it: clear it. */
+MUST_CHECK enum res block_index_add(struct block_index *x, int64_t number,
+                                    const struct block_codec_block *block);
+/* How many were added since it was cleared. */
+size_t block_index_blocks(const struct block_index *x);
+size_t block_index_events(const struct block_index *x);
 bool block_index_is_full(const struct block_index *x);
 /* In block order. */
 MUST_CHECK enum res block_index_find(const struct block_index *x, const struct block_index_key *key,

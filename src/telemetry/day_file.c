@@ -45,6 +45,7 @@ struct day_file {
     char path[PATH_MAX];
     sqlite3_stmt *get[SCHEMA_TABLES];
     sqlite3_stmt *put[SCHEMA_TABLES];
+    sqlite3_stmt *remove;
     sqlite3_stmt *control[CONTROLS];
     struct sealed_buffer head;
 };
@@ -304,9 +305,12 @@ static enum res check_schema(struct day_file *f, struct err *why)
 static enum res prepare_all(struct day_file *f, bool write, struct err *why)
 {
     int code = SQLITE_OK;
-    char sql[96];
+    char sql[128];
     for (size_t i = 0; i < SCHEMA_TABLES && code == SQLITE_OK; i++) {
-        (void)snprintf(sql, sizeof sql, "SELECT record FROM %s WHERE number = ?", table_names[i]);
+        (void)snprintf(
+            sql, sizeof sql,
+            "SELECT number, record FROM %s WHERE number <= ? ORDER BY number DESC LIMIT 1",
+            table_names[i]);
         code = sqlite3_prepare_v3(f->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &f->get[i], NULL);
         if (code == SQLITE_OK && write) {
             (void)snprintf(sql, sizeof sql, "INSERT %sINTO %s VALUES(?, ?)",
@@ -317,6 +321,10 @@ static enum res prepare_all(struct day_file *f, bool write, struct err *why)
     for (size_t i = 0; i < CONTROLS && code == SQLITE_OK; i++) {
         code = sqlite3_prepare_v3(f->db, control_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
                                   &f->control[i], NULL);
+    }
+    if (code == SQLITE_OK && write) {
+        code = sqlite3_prepare_v3(f->db, "DELETE FROM block WHERE number BETWEEN ? AND ?", -1,
+                                  SQLITE_PREPARE_PERSISTENT, &f->remove, NULL);
     }
     return code == SQLITE_OK ? RES_OK
                              : failed(f->db, f->path, sqlite3_extended_errcode(f->db), why);
@@ -388,6 +396,7 @@ void day_file_close(struct day_file *f)
         (void)sqlite3_finalize(f->get[i]);
         (void)sqlite3_finalize(f->put[i]);
     }
+    (void)sqlite3_finalize(f->remove);
     for (size_t i = 0; i < CONTROLS; i++) {
         (void)sqlite3_finalize(f->control[i]);
     }
@@ -439,8 +448,8 @@ void day_file_cancel(struct day_file *f)
     }
 }
 
-static enum res get(struct day_file *f, size_t table, int64_t number, struct span *ret_content,
-                    struct err *why)
+static enum res get(struct day_file *f, size_t table, int64_t number, int64_t *ret_number,
+                    struct span *ret_content, struct err *why)
 {
     sqlite3_stmt *s = f->get[table];
     (void)sqlite3_reset(s);
@@ -450,17 +459,22 @@ static enum res get(struct day_file *f, size_t table, int64_t number, struct spa
     if (code != SQLITE_ROW && code != SQLITE_DONE) {
         return failed(f->db, f->path, sqlite3_extended_errcode(f->db), why);
     }
-    if (code == SQLITE_DONE || sqlite3_column_type(s, 0) != SQLITE_BLOB) {
+    if (code == SQLITE_DONE || sqlite3_column_type(s, 1) != SQLITE_BLOB) {
         return RES_CORRUPT;
     }
-    const void *data = sqlite3_column_blob(s, 0);
-    int size = sqlite3_column_bytes(s, 0);
+    const void *data = sqlite3_column_blob(s, 1);
+    int size = sqlite3_column_bytes(s, 1);
     if (data == NULL) {
         /* no bytes, or no memory for them */
         return sqlite3_errcode(f->db) == SQLITE_NOMEM ? RES_NO_MEMORY : RES_CORRUPT;
     }
-    return sealed_open(span_of(data, (size_t)size), record_kinds[table], f->day, number,
-                       ret_content);
+    int64_t found = sqlite3_column_int64(s, 0);
+    enum res r =
+        sealed_open(span_of(data, (size_t)size), record_kinds[table], f->day, found, ret_content);
+    if (r == RES_OK) {
+        *ret_number = found;
+    }
+    return r;
 }
 
 static enum res put(struct day_file *f, size_t table, int64_t number, struct span record,
@@ -484,9 +498,10 @@ static enum res put(struct day_file *f, size_t table, int64_t number, struct spa
 enum res day_file_head(struct day_file *f, struct day_file_head *ret, struct err *why)
 {
     struct span content = SPAN_NONE;
-    enum res r = get(f, TABLE_HEAD, 1, &content, why);
+    int64_t number = 0;
+    enum res r = get(f, TABLE_HEAD, 1, &number, &content, why);
     if (r == RES_OK) {
-        r = decode_head(content, ret);
+        r = number == 1 ? decode_head(content, ret) : RES_CORRUPT;
     }
     (void)sqlite3_reset(f->get[TABLE_HEAD]);
     if (r == RES_CORRUPT) {
@@ -509,9 +524,9 @@ enum res day_file_put_head(struct day_file *f, const struct day_file_head *head,
 }
 
 enum res day_file_get(struct day_file *f, enum day_file_table table, int64_t number,
-                      struct span *ret_content, struct err *why)
+                      int64_t *ret_number, struct span *ret_content, struct err *why)
 {
-    enum res r = get(f, table, number, ret_content, why);
+    enum res r = get(f, table, number, ret_number, ret_content, why);
     return r == RES_CORRUPT ? day_file_corrupt(f, table, number, why) : r;
 }
 
@@ -519,6 +534,18 @@ enum res day_file_put(struct day_file *f, enum day_file_table table, int64_t num
                       struct span record, struct err *why)
 {
     return put(f, table, number, record, why);
+}
+
+enum res day_file_remove(struct day_file *f, int64_t first, int64_t last, struct err *why)
+{
+    (void)sqlite3_bind_int64(f->remove, 1, first);
+    (void)sqlite3_bind_int64(f->remove, 2, last);
+    errno = 0;
+    int code = sqlite3_step(f->remove);
+    enum res r =
+        code == SQLITE_DONE ? RES_OK : failed(f->db, f->path, sqlite3_extended_errcode(f->db), why);
+    (void)sqlite3_reset(f->remove);
+    return r;
 }
 
 void day_file_settle(struct day_file *f)

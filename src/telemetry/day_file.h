@@ -1,10 +1,10 @@
 /* day_file.h: one UTC day of telemetry as one SQLite file, DIR/YYYY-MM-DD.telemetry, in WAL mode.
  *
- * Three tables of numbered sealed records (sealed.h), each dense from 1 and never changed: blocks,
- * pages, segments; and one head record, rewritten with each append, that says how many of each
- * there are. So a record that is missing, altered or moved is found out whatever the damage to the
- * file's own structure. A file appears under its name complete, with a head: one without is
- * damaged.
+ * Three tables of numbered sealed records (sealed.h), each dense from 1: blocks, pages, segments
+ * (a block may stand for the numbers after it, see block_codec.h); and one head record, rewritten
+ * with each append, that says how many of each there are. So a record that is missing, altered or
+ * moved is found out whatever the damage to the file's own structure. A file appears under its name
+ * complete, with a head: one without is damaged.
  */
 #ifndef DAY_FILE_H
 #define DAY_FILE_H
@@ -57,12 +57,16 @@ void day_file_cancel(struct day_file *f);
 MUST_CHECK enum res day_file_head(struct day_file *f, struct day_file_head *ret, struct err *why);
 MUST_CHECK enum res day_file_put_head(struct day_file *f, const struct day_file_head *head,
                                       struct err *why);
-/* The record's checked content, valid until the next get from the same table. RES_CORRUPT: missing
- * or altered, and the words name it. */
+/* The checked content of the last record with a number up to `number`, and its own number; valid
+ * until the next get from the same table. RES_CORRUPT: missing or altered, and the words name it.
+ */
 MUST_CHECK enum res day_file_get(struct day_file *f, enum day_file_table table, int64_t number,
-                                 struct span *ret_content, struct err *why);
+                                 int64_t *ret_number, struct span *ret_content, struct err *why);
 MUST_CHECK enum res day_file_put(struct day_file *f, enum day_file_table table, int64_t number,
                                  struct span record, struct err *why);
+/* Removes the blocks first..last, for one that stands for them all. */
+MUST_CHECK enum res day_file_remove(struct day_file *f, int64_t first, int64_t last,
+                                    struct err *why);
 
 /* Moves the write-ahead log into the file, as far as readers allow; for a day that is over. */
 void day_file_settle(struct day_file *f);

@@ -117,19 +117,20 @@ static enum res chain_record(uint8_t chain[ECDSA_DIGEST_BYTES], struct span reco
     return r;
 }
 
+/* *block: its number; then the number of the next. */
 static enum res pack_block(struct archive_writer *w, struct telemetry *t,
-                           struct telemetry_store_day *d, int64_t block, struct err *why)
+                           struct telemetry_store_day *d, int64_t *block, struct err *why)
 {
-    struct span writer = SPAN_NONE;
-    const struct telemetry_event *events = NULL;
-    size_t count = 0;
-    enum res r = telemetry_store_block(t, d, block, &writer, &events, &count, why);
+    struct block_codec_block content;
+    int64_t number = 0;
+    enum res r = telemetry_store_block(t, d, *block, &number, &content, why);
     if (r != RES_OK) {
         return r;
     }
-    r = block_codec_encode(t->codec, writer, events, count, false, &t->record);
+    *block = number + content.span + 1;
+    r = block_codec_encode(t->codec, &content, false, &t->record);
     if (r == RES_OK) {
-        r = sealed_finish(&t->record, d->day, block);
+        r = sealed_finish(&t->record, d->day, number);
     }
     if (r == RES_OK) {
         r = chain_record(w->chain, span_of(t->record.data, t->record.size));
@@ -168,8 +169,8 @@ static enum res write_archive(struct telemetry *t, struct telemetry_store_day *d
     if (r == RES_OK) {
         r = pack_numbers(w, t, d->day, &d->head);
     }
-    for (int64_t block = 1; block <= d->head.blocks && r == RES_OK; block++) {
-        r = pack_block(w, t, d, block, why);
+    for (int64_t block = 1; block <= d->head.blocks && r == RES_OK;) {
+        r = pack_block(w, t, d, &block, why);
     }
     if (r == RES_OK) {
         r = pack_end(w, t, d->day);
@@ -354,25 +355,26 @@ static enum res read_first(struct archive_reader *a, struct archive_facts *facts
     return in.bad || in.at != in.end ? RES_CORRUPT : RES_OK;
 }
 
+/* *block: its number; then the number of the next. */
 static enum res read_block(struct archive_reader *a, const struct archive_facts *facts,
-                           int64_t block, telemetry_visit visit, void *user, int64_t *events)
+                           int64_t *block, telemetry_visit visit, void *user, int64_t *events)
 {
     struct span content = SPAN_NONE;
-    struct span writer = SPAN_NONE;
-    const struct telemetry_event *items = NULL;
-    size_t count = 0;
+    struct block_codec_block found = {.count = 0};
     enum res r = unpack_record(a);
     if (r == RES_OK) {
         r = sealed_open(span_of(a->record.data, a->record.size), BLOCK_CODEC_KIND, facts->day,
-                        block, &content);
+                        *block, &content);
     }
     if (r == RES_OK) {
-        r = block_codec_decode(a->codec, content, &writer, &items, &count);
+        r = block_codec_decode(a->codec, content, &found);
     }
-    for (size_t i = 0; i < count && r == RES_OK; i++) {
-        r = visit(user, &items[i], telemetry_store_position(facts->day, block));
+    for (size_t i = 0; i < found.count && r == RES_OK; i++) {
+        r = visit(user, &found.events[i],
+                  telemetry_store_position(facts->day, *block + found.offsets[i]));
     }
-    *events += (int64_t)count;
+    *block += found.span + 1;
+    *events += (int64_t)found.count;
     return r;
 }
 
@@ -383,8 +385,8 @@ static enum res read_archive(struct archive_reader *a, telemetry_visit visit, vo
     uint8_t chain[ECDSA_DIGEST_BYTES] = {0};
     int64_t events = 0;
     enum res r = read_first(a, &facts);
-    for (int64_t block = 1; block <= facts.blocks && r == RES_OK; block++) {
-        r = read_block(a, &facts, block, visit, user, &events);
+    for (int64_t block = 1; block <= facts.blocks && r == RES_OK;) {
+        r = read_block(a, &facts, &block, visit, user, &events);
         if (r == RES_OK) {
             r = chain_record(chain, span_of(a->record.data, a->record.size));
         }

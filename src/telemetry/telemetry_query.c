@@ -336,18 +336,17 @@ static enum res keep(struct query *q, const struct telemetry_event *e, telemetry
 static enum res read_candidate(struct query *q, const struct candidate *c)
 {
     struct telemetry_store_day *d = NULL;
-    struct span writer = SPAN_NONE;
-    const struct telemetry_event *events = NULL;
-    size_t count = 0;
+    struct block_codec_block block = {.count = 0};
+    int64_t number = 0;
     enum res r = telemetry_store_begin(q->t, c->day, false, &d, q->why);
     if (r != RES_OK) {
         return r;
     }
-    r = telemetry_store_block(q->t, d, c->block, &writer, &events, &count, q->why);
-    telemetry_position position = telemetry_store_position(c->day, c->block);
-    for (size_t i = 0; i < count && r == RES_OK; i++) {
-        if (is_wanted(q, &events[i])) {
-            r = keep(q, &events[i], position, i);
+    r = telemetry_store_block(q->t, d, c->block, &number, &block, q->why);
+    for (size_t i = 0; i < block.count && r == RES_OK; i++) {
+        if (is_wanted(q, &block.events[i])) {
+            r = keep(q, &block.events[i],
+                     telemetry_store_position(c->day, number + block.offsets[i]), i);
             if (r != RES_OK) {
                 r = no_memory(q->why);
             }
@@ -456,16 +455,15 @@ static enum res note_stream_candidate(void *user, const struct block_index_entry
 static enum res read_stream_block(struct stream *s, const struct candidate *c)
 {
     struct telemetry_store_day *d = NULL;
-    struct span writer = SPAN_NONE;
-    const struct telemetry_event *events = NULL;
-    size_t count = 0;
+    struct block_codec_block block = {.count = 0};
+    int64_t number = 0;
     enum res r = telemetry_store_begin(s->t, c->day, false, &d, s->why);
     if (r != RES_OK) {
         return r;
     }
-    r = telemetry_store_block(s->t, d, c->block, &writer, &events, &count, s->why);
-    for (size_t i = 0; i < count && r == RES_OK; i++) {
-        const struct telemetry_event *e = &events[i];
+    r = telemetry_store_block(s->t, d, c->block, &number, &block, s->why);
+    for (size_t i = 0; i < block.count && r == RES_OK; i++) {
+        const struct telemetry_event *e = &block.events[i];
         if (e->epoch != s->epoch || e->counter < s->from || e->counter > s->to ||
             !span_equal(e->device_id, s->device_id)) {
             continue;
@@ -481,7 +479,8 @@ static enum res read_stream_block(struct stream *s, const struct candidate *c)
             w->items = items;
             w->room = room;
         }
-        w->items[w->count] = copy_new(e, telemetry_store_position(c->day, c->block), i);
+        w->items[w->count] =
+            copy_new(e, telemetry_store_position(c->day, number + block.offsets[i]), i);
         if (w->items[w->count] == NULL) {
             r = no_memory(s->why);
             break;

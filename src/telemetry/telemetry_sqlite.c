@@ -7,10 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "block_merge.h"
 #include "telemetry_store.h"
 #include "timestamp.h"
 
 #define SIGNATURE_BYTES 64
+/* Blocks that hold fewer events on average are merged when their segment is written. */
+#define SMALL_BLOCK_EVENTS 64
 
 static enum res check_directory(const struct telemetry_settings *settings, struct err *why)
 {
@@ -105,6 +108,7 @@ void telemetry_close(struct telemetry *t)
     }
     block_codec_free(t->codec);
     sealed_buffer_deinit(&t->record);
+    sealed_buffer_deinit(&t->merged);
     free(t);
 }
 
@@ -148,18 +152,81 @@ static enum res put_segment(void *user, bool page, int64_t number, struct span r
                         p->why);
 }
 
+/* Small blocks become one record: it packs better, and it needs one entry of each key instead of
+ * many. Only of one writer. *ret_merged false: they stay as they are. */
+static enum res merge_blocks(struct telemetry *t, struct telemetry_store_day *d, bool *ret_merged,
+                             struct err *why)
+{
+    struct block_merge m = {.count = 0};
+    int64_t first = d->recent_after + 1;
+    enum res r = RES_OK;
+    for (int64_t n = first; n <= d->recent_through && r == RES_OK;) {
+        struct block_codec_block block;
+        int64_t number = 0;
+        r = telemetry_store_block(t, d, n, &number, &block, why);
+        if (r == RES_OK) {
+            r = block_merge_add(&m, (uint16_t)(number - first), &block);
+            n = number + block.span + 1;
+        }
+    }
+    *ret_merged = false;
+    if (r == RES_LIMIT) { /* of several writers, or too many */
+        block_merge_deinit(&m);
+        return RES_OK;
+    }
+    struct block_codec_block merged;
+    if (r == RES_OK) {
+        merged = block_merge_block(&m);
+        r = block_codec_encode(t->codec, &merged, true, &t->merged);
+    }
+    if (r == RES_OK) {
+        r = sealed_finish(&t->merged, d->day, first);
+    }
+    if (r == RES_OK) {
+        r = day_file_remove(d->file, first, d->recent_through, why);
+    }
+    if (r == RES_OK) {
+        r = day_file_put(d->file, DAY_FILE_BLOCK, first, span_of(t->merged.data, t->merged.size),
+                         why);
+    }
+    if (r == RES_OK) {
+        block_index_clear(d->recent);
+        r = block_index_add(d->recent, first, &merged);
+        *ret_merged = r == RES_OK;
+    }
+    if (r == RES_NO_MEMORY) {
+        err_set(why, "Not enough memory to append to telemetry");
+    }
+    block_merge_deinit(&m);
+    return r;
+}
+
 /* Writes the newest blocks' keys out as one more segment; head says so when it is put. */
-static enum res write_segment(struct telemetry_store_day *d, struct day_file_head *head,
-                              struct err *why)
+static enum res write_segment(struct telemetry *t, struct telemetry_store_day *d,
+                              struct day_file_head *head, struct err *why)
 {
     struct put_segment p = {d, why};
+    int64_t through = d->recent_through;
     int64_t pages = 0;
-    enum res r = block_index_write(d->recent, d->day, head->segments + 1, head->pages + 1,
-                                   put_segment, &p, &pages);
+    size_t blocks = block_index_blocks(d->recent);
+    bool merged = false;
+    enum res r = RES_OK;
+    if (blocks > 1 && block_index_events(d->recent) < blocks * SMALL_BLOCK_EVENTS) {
+        r = merge_blocks(t, d, &merged, why);
+    }
+    if (r == RES_OK) {
+        r = block_index_write(d->recent, d->day, head->segments + 1, head->pages + 1, put_segment,
+                              &p, &pages);
+    }
+    if (merged || r != RES_OK) {
+        /* what is in memory is of a transaction that may yet fail: read it again when needed */
+        block_index_clear(d->recent);
+        d->recent_through = d->recent_after;
+    }
     if (r == RES_OK) {
         head->segments++;
         head->pages += pages;
-        head->indexed = d->recent_through;
+        head->indexed = through;
     }
     return r;
 }
@@ -184,7 +251,7 @@ static enum res put_block(struct telemetry *t, struct telemetry_store_day *d,
 {
     enum res r = telemetry_store_load_recent(t, d, why);
     if (r == RES_OK && block_index_is_full(d->recent)) {
-        r = write_segment(d, head, why);
+        r = write_segment(t, d, head, why);
     }
     if (r != RES_OK) {
         return r;
@@ -205,16 +272,14 @@ static enum res put_block(struct telemetry *t, struct telemetry_store_day *d,
 }
 
 /* After the commit: what was just written need not be read back. When this fails it will be. */
-static void remember_block(struct telemetry *t, struct telemetry_store_day *d,
-                           const struct day_file_head *head, const struct telemetry_event *events,
-                           size_t count)
+static void remember_block(struct telemetry_store_day *d, const struct day_file_head *head,
+                           const struct block_codec_block *block)
 {
     if (d->recent_after != head->indexed) {
         block_index_clear(d->recent);
         d->recent_after = head->indexed;
     }
-    struct span writer = span_text(t->writer, sizeof t->writer);
-    if (block_index_add(d->recent, head->blocks, writer, events, count) == RES_OK) {
+    if (block_index_add(d->recent, head->blocks, block) == RES_OK) {
         d->recent_through = head->blocks;
     } else {
         block_index_clear(d->recent);
@@ -234,7 +299,7 @@ static void finish_day(struct telemetry *t, int64_t day)
     struct day_file_head head = d->head;
     enum res r = head.blocks > head.indexed ? telemetry_store_load_recent(t, d, NULL) : RES_AGAIN;
     if (r == RES_OK) {
-        r = write_segment(d, &head, NULL);
+        r = write_segment(t, d, &head, NULL);
     }
     if (r == RES_OK) {
         r = day_file_put_head(d->file, &head, NULL);
@@ -268,8 +333,9 @@ enum res telemetry_append(struct telemetry *t, const struct telemetry_event *eve
         }
         t->append_day = day;
     }
-    struct span writer = span_text(t->writer, sizeof t->writer);
-    r = block_codec_encode(t->codec, writer, events, count, true, &t->record);
+    const struct block_codec_block block = {
+        .writer = span_text(t->writer, sizeof t->writer), .events = events, .count = count};
+    r = block_codec_encode(t->codec, &block, true, &t->record);
     if (r != RES_OK) {
         err_set(why, "Not enough memory to append to telemetry");
         return r;
@@ -289,7 +355,7 @@ enum res telemetry_append(struct telemetry *t, const struct telemetry_event *eve
     if (r != RES_OK) {
         return r;
     }
-    remember_block(t, d, &head, events, count);
+    remember_block(d, &head, &block);
     *ret_position = telemetry_store_position(day, head.blocks);
     return RES_OK;
 }
@@ -306,7 +372,7 @@ struct numbers {
 static enum res note_block(void *user, const struct block_index_entry *entry)
 {
     struct numbers *n = user;
-    if (entry->block <= n->after) {
+    if (entry->counter_max <= n->after) { /* the last block that the record stands for */
         return RES_OK;
     }
     if (n->count == n->room) {
@@ -323,14 +389,17 @@ static enum res note_block(void *user, const struct block_index_entry *entry)
 }
 
 static enum res visit_block(struct telemetry *t, struct telemetry_store_day *d, int64_t block,
-                            telemetry_visit visit, void *user, struct err *why)
+                            telemetry_position after, telemetry_visit visit, void *user,
+                            struct err *why)
 {
-    struct span writer = SPAN_NONE;
-    const struct telemetry_event *events = NULL;
-    size_t count = 0;
-    enum res r = telemetry_store_block(t, d, block, &writer, &events, &count, why);
-    for (size_t i = 0; i < count && r == RES_OK; i++) {
-        r = visit(user, &events[i], telemetry_store_position(d->day, block));
+    struct block_codec_block found = {.count = 0};
+    int64_t number = 0;
+    enum res r = telemetry_store_block(t, d, block, &number, &found, why);
+    for (size_t i = 0; i < found.count && r == RES_OK; i++) {
+        telemetry_position position = telemetry_store_position(d->day, number + found.offsets[i]);
+        if (position > after) {
+            r = visit(user, &found.events[i], position);
+        }
     }
     return r;
 }
@@ -360,7 +429,7 @@ static enum res tail_day(struct telemetry *t, int64_t day, const char *writer,
         block_index_key(BLOCK_INDEX_WRITER, span_text(writer, TELEMETRY_ID_BYTES_MAX));
     r = telemetry_store_find(t, d, &key, note_block, &blocks, why);
     for (size_t i = 0; i < blocks.count && r == RES_OK; i++) {
-        r = visit_block(t, d, blocks.items[i], visit, user, why);
+        r = visit_block(t, d, blocks.items[i], after, visit, user, why);
     }
 out:
     telemetry_store_done(d);

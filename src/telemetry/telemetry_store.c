@@ -178,19 +178,25 @@ void telemetry_store_done(struct telemetry_store_day *d)
 }
 
 enum res telemetry_store_block(struct telemetry *t, struct telemetry_store_day *d, int64_t block,
-                               struct span *ret_writer, const struct telemetry_event **ret_events,
-                               size_t *ret_count, struct err *why)
+                               int64_t *ret_number, struct block_codec_block *ret, struct err *why)
 {
     struct span content = SPAN_NONE;
-    enum res r = day_file_get(d->file, DAY_FILE_BLOCK, block, &content, why);
+    int64_t number = 0;
+    enum res r = day_file_get(d->file, DAY_FILE_BLOCK, block, &number, &content, why);
     if (r != RES_OK) {
         return r;
     }
-    r = block_codec_decode(t->codec, content, ret_writer, ret_events, ret_count);
-    if (r == RES_CORRUPT) {
+    struct block_codec_block found;
+    r = block_codec_decode(t->codec, content, &found);
+    if (r == RES_CORRUPT || (r == RES_OK && block > number + found.span)) {
         return day_file_corrupt(d->file, DAY_FILE_BLOCK, block, why);
     }
-    return r == RES_OK ? RES_OK : no_memory(why);
+    if (r != RES_OK) {
+        return no_memory(why);
+    }
+    *ret_number = number;
+    *ret = found;
+    return RES_OK;
 }
 
 enum res telemetry_store_load_recent(struct telemetry *t, struct telemetry_store_day *d,
@@ -202,20 +208,18 @@ enum res telemetry_store_load_recent(struct telemetry *t, struct telemetry_store
         d->recent_through = d->head.indexed;
     }
     while (d->recent_through < d->head.blocks) {
-        struct span writer = SPAN_NONE;
-        const struct telemetry_event *events = NULL;
-        size_t count = 0;
-        enum res r =
-            telemetry_store_block(t, d, d->recent_through + 1, &writer, &events, &count, why);
+        struct block_codec_block block;
+        int64_t number = 0;
+        enum res r = telemetry_store_block(t, d, d->recent_through + 1, &number, &block, why);
         if (r != RES_OK) {
             return r;
         }
-        if (block_index_add(d->recent, d->recent_through + 1, writer, events, count) != RES_OK) {
+        if (block_index_add(d->recent, number, &block) != RES_OK) {
             block_index_clear(d->recent);
             d->recent_through = d->recent_after;
             return no_memory(why);
         }
-        d->recent_through++;
+        d->recent_through = number + block.span;
     }
     return RES_OK;
 }
@@ -226,7 +230,11 @@ static enum res find_in_segment(struct telemetry_store_day *d, int64_t segment,
 {
     struct span content = SPAN_NONE;
     int64_t page = 0;
-    enum res r = day_file_get(d->file, DAY_FILE_SEGMENT, segment, &content, why);
+    int64_t number = 0;
+    enum res r = day_file_get(d->file, DAY_FILE_SEGMENT, segment, &number, &content, why);
+    if (r == RES_OK && number != segment) {
+        r = day_file_corrupt(d->file, DAY_FILE_SEGMENT, segment, why);
+    }
     if (r != RES_OK) {
         return r;
     }
@@ -236,7 +244,10 @@ static enum res find_in_segment(struct telemetry_store_day *d, int64_t segment,
     if (page == 0) {
         return RES_OK;
     }
-    r = day_file_get(d->file, DAY_FILE_PAGE, page, &content, why);
+    r = day_file_get(d->file, DAY_FILE_PAGE, page, &number, &content, why);
+    if (r == RES_OK && number != page) {
+        r = day_file_corrupt(d->file, DAY_FILE_PAGE, page, why);
+    }
     return r == RES_OK ? block_index_page_find(content, key, visit, user) : r;
 }
 

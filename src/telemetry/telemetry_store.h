@@ -33,7 +33,8 @@ struct telemetry {
     int64_t append_day; /* appends never go back behind it; -1: no day yet */
     uint64_t calls;
     struct block_codec *codec;
-    struct sealed_buffer record;
+    struct sealed_buffer record; /* of the block being appended */
+    struct sealed_buffer merged;
     struct telemetry_store_day *open[TELEMETRY_STORE_OPEN_DAYS_MAX];
     size_t open_count;
 };
@@ -61,11 +62,11 @@ void telemetry_store_forget(struct telemetry *t, int64_t day);
 MUST_CHECK enum res telemetry_store_find(struct telemetry *t, struct telemetry_store_day *d,
                                          const struct block_index_key *key, block_index_visit visit,
                                          void *user, struct err *why);
-/* Within begin..end: a block's events, valid until the next block is read. */
+/* Within begin..end: the record that holds this block, and its number; valid until the next block
+ * is read. */
 MUST_CHECK enum res telemetry_store_block(struct telemetry *t, struct telemetry_store_day *d,
-                                          int64_t block, struct span *ret_writer,
-                                          const struct telemetry_event **ret_events,
-                                          size_t *ret_count, struct err *why);
+                                          int64_t block, int64_t *ret_number,
+                                          struct block_codec_block *ret, struct err *why);
 /* Brings the newest blocks into d->recent. */
 MUST_CHECK enum res telemetry_store_load_recent(struct telemetry *t, struct telemetry_store_day *d,
                                                 struct err *why);

@@ -150,13 +150,13 @@ static void answers_the_same_from_many_blocks_as_from_few(void **state)
     struct telemetry_fixture x;
     telemetry_fixture_init(&x);
     struct telemetry *t = telemetry_fixture_open(&x, "ingest-1");
-    fill(&x, t, 3000, 10, 11, NOON_MS); /* 300 blocks: several index segments and a rest */
+    fill(&x, t, 7000, 10, 11, NOON_MS); /* 700 blocks: merged ones in index segments, and a rest */
     struct telemetry *reader = telemetry_fixture_open(&x, NULL);
     struct telemetry_filter f = {.device_id = SPAN_LIT("CART-0005")};
     assert_query(&x, reader, &f, 100);
     assert_stream(&x, reader, "CART-0005", 1, 100, 200);
     assert_query(&x, reader, &everything, 1000);
-    assert_tail(&x, reader, "ingest-1", x.events[1500].position);
+    assert_tail(&x, reader, "ingest-1", x.events[1505].position);
     fill(&x, t, 1000, 10, 11, NOON_MS + 100000); /* the reader sees what came since */
     assert_query(&x, reader, &f, 100);
     assert_tail(&x, reader, "ingest-1", 0);

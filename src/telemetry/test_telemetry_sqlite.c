@@ -117,7 +117,7 @@ static void never_answers_wrongly_after_one_flipped_bit(void **state)
     telemetry_fixture_init(&x);
     telemetry_fixture_init(&copy);
     struct telemetry *t = telemetry_fixture_open(&x, "ingest-1");
-    fill(&x, t, 70); /* one index segment, and blocks beyond it */
+    fill(&x, t, 270); /* merged blocks in an index segment, and blocks beyond it */
     telemetry_close(t);
     struct bytes file = read_file(x.directory, FILE_OF);
     int found = 0;
