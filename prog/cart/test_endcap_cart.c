@@ -288,13 +288,15 @@ static void assert_nothing_lost(void)
     FILE *f = fopen(t.journal, "re");
     assert_non_null(f);
     while (fgets(line, sizeof line, f) != NULL) {
-        long long counter;
-        char digest[65];
-        assert_int_equal(sscanf(line,
-                                "{\"cartId\":\"" CART "\",\"epoch\":1,\"counter\":%lld,"
-                                "\"type\":\"%*[a-z-]\",\"digest\":\"%64[0-9a-f]\"}",
-                                &counter, digest),
-                         2);
+        static const char head[] = "{\"cartId\":\"" CART "\",\"epoch\":1,\"counter\":";
+        static const char digest_name[] = "\"digest\":\"";
+        assert_memory_equal(line, head, sizeof head - 1);
+        int64_t counter = strtoll(line + sizeof head - 1, NULL, 10);
+        char *digest = strstr(line, digest_name);
+        assert_non_null(digest);
+        digest += sizeof digest_name - 1;
+        assert_true(strlen(digest) > 64);
+        digest[64] = '\0';
         assert_true(counter > last && counter < EVENTS_MAX);
         last = counter;
         assert_true(t.seen[counter].known);

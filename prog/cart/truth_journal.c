@@ -45,6 +45,25 @@ static void note(void *context, int64_t epoch, int64_t counter, struct span body
     j->counter = counter;
 }
 
+/* The whole number after `name` in a line of ours. */
+static bool read_member(struct span line, const char *name, int64_t *ret_number)
+{
+    size_t size = strlen(name);
+    const uint8_t *found = memmem(line.data, line.size, name, size);
+    int64_t number = 0;
+    if (found == NULL) {
+        return false;
+    }
+    const uint8_t *end = line.data + line.size;
+    const uint8_t *at = found + size;
+    const uint8_t *first = at;
+    for (; at < end && at - first < 18 && *at >= '0' && *at <= '9'; at++) {
+        number = number * 10 + (*at - '0');
+    }
+    *ret_number = number;
+    return at > first;
+}
+
 /* Finds the last whole line and cuts off what follows it. */
 static enum res find_end(struct truth_journal *j)
 {
@@ -68,11 +87,10 @@ static enum res find_end(struct truth_journal *j)
     while (begin > 0 && tail[begin - 1] != '\n') {
         begin--;
     }
-    tail[got] = '\0';
-    long long epoch;
-    long long counter;
-    if (sscanf(tail + begin, "{\"cartId\":\"%*[^\"]\",\"epoch\":%lld,\"counter\":%lld,", &epoch,
-               &counter) != 2) {
+    int64_t epoch;
+    int64_t counter;
+    struct span line = span_of(tail + begin, (size_t)(got - begin));
+    if (!read_member(line, "\"epoch\":", &epoch) || !read_member(line, "\"counter\":", &counter)) {
         return RES_CORRUPT;
     }
     j->epoch = epoch;

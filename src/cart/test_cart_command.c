@@ -43,7 +43,7 @@ static struct wire_downlink command(const struct test_world *w, int64_t number,
 static int64_t outcome_of(struct test_world *w, struct wire_downlink *m)
 {
     w->platform->last_health_command = 0;
-    platform_model_send(w->platform, m);
+    test_platform_send(w->platform, m);
     test_world_run(w, 500, 100);
     return w->platform->last_health_command == m->command.number ? w->platform->last_health_outcome
                                                                  : -1;
@@ -258,7 +258,7 @@ static void does_not_carry_out_what_has_expired(void **state)
     struct wire_downlink m = command(w, 1, WIRE_CMD_CANCEL);
     m.command.expires_ms = test_world_now(w).utc_ms + 50;
     w->net.delay_most_ms = 0;
-    platform_model_send(w->platform, &m);
+    test_platform_send(w->platform, &m);
     w->uptime_ms += 100;
     test_world_run(w, 500, 100);
     assert_int_equal(w->platform->last_health_outcome, WIRE_CMD_EXPIRED);

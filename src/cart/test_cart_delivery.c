@@ -45,7 +45,7 @@ static void commit(struct test_world *w, int64_t epoch, int64_t through)
     wire_downlink_init(&m, WIRE_COMMIT_ACK);
     m.commit_ack.epoch = epoch;
     m.commit_ack.through = through;
-    platform_model_send(w->platform, &m);
+    test_platform_send(w->platform, &m);
 }
 
 /* From here on what the cart sends goes nowhere, and nothing is acknowledged. */
@@ -214,7 +214,7 @@ static void keeps_the_time_of_the_event_when_sent_late(void **state)
     w->net.down = false;
     test_world_run(w, 65000, 100);
     struct wire_event event;
-    assert_true(platform_model_event(w->platform, 1, 2, &event));
+    assert_true(test_platform_event(w->platform, 1, 2, &event));
     assert_int_equal(event.type, WIRE_SESSION_START);
     assert_int_equal(event.time_ms, made_ms);
 }
@@ -295,7 +295,7 @@ static void an_erased_flash_raises_the_epoch(void **state)
     test_world_run(w, 5000, 100);
     assert_int_equal(w->cart.ledger.epoch, 2);
     struct wire_event event;
-    assert_true(platform_model_event(w->platform, 2, 1, &event));
+    assert_true(test_platform_event(w->platform, 2, 1, &event));
     assert_int_equal(event.type, WIRE_BOOT);
     assert_int_equal(cart_unacknowledged(&w->cart), 0);
 }

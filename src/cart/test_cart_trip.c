@@ -66,7 +66,7 @@ static void give_catalogue(struct test_world *w, int64_t version)
     memcpy(loose + 1, text, 12);
     loose[13] = gtin_check_digit(span_of(text, 12));
     m.catalogue.items[0].gtin = span_of(loose, 14);
-    platform_model_send(w->platform, &m);
+    test_platform_send(w->platform, &m);
     test_world_run(w, 500, 100);
 }
 
@@ -84,7 +84,7 @@ static void makes_the_boot_event_first(void **state)
 {
     struct test_world *w = *state;
     struct wire_event event;
-    bool there = platform_model_event(w->platform, 1, 1, &event);
+    bool there = test_platform_event(w->platform, 1, 1, &event);
     assert_true(there && event.type == WIRE_BOOT && event.boot.reason == WIRE_BOOT_POWER);
 }
 
@@ -185,7 +185,7 @@ static void an_unknown_product_is_published_and_priced_by_the_answer(void **stat
     assert_int_equal(w->display.last.kind, DISPLAY_ITEM_NO_PRICE);
     test_world_run(w, 1000, 100);
     struct wire_event second = last(w, WIRE_SCAN);
-    int64_t price = platform_model_price(SPAN_LIT(OTHER));
+    int64_t price = test_platform_price(SPAN_LIT(OTHER));
     assert_int_equal(second.scan.resolves, first.counter);
     assert_int_equal(second.scan.line, first.scan.line);
     assert_int_equal(second.scan.quantity, 3);
@@ -204,7 +204,7 @@ static void an_answer_prices_only_what_is_left_of_the_line(void **state)
     assert_int_equal(scan(w, OTHER, 3), RES_OK);
     assert_int_equal(take_out(w, OTHER, 2), RES_OK);
     test_world_run(w, 1000, 100);
-    assert_int_equal(w->cart.ledger.trip.total_minor, platform_model_price(SPAN_LIT(OTHER)));
+    assert_int_equal(w->cart.ledger.trip.total_minor, test_platform_price(SPAN_LIT(OTHER)));
     assert_int_equal(cart_finish(&w->cart, test_world_now(w)), RES_OK);
     test_world_run(w, 1000, 100);
     assert_int_equal(w->platform->judged, 1);

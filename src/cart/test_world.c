@@ -39,7 +39,7 @@ struct test_world *test_world_new(uint64_t seed, uint32_t sectors)
     scale_sim_init(&w->scale);
     board_sim_init(&w->board, seed);
     display_sim_init(&w->display);
-    w->platform = platform_model_new(&w->net, TEST_WORLD_CART);
+    w->platform = test_platform_new(&w->net, TEST_WORLD_CART);
     w->observer = (struct cart_observer){.context = w, .event = note};
     w->settings = (struct cart_settings){
         .cart_id = TEST_WORLD_CART,
@@ -73,7 +73,7 @@ void test_world_free(struct test_world *w)
     for (size_t i = 0; i < w->made_count; i++) {
         free(w->made[i].body);
     }
-    platform_model_free(w->platform);
+    test_platform_free(w->platform);
     flash_sim_free(w->flash);
     free(w);
 }
@@ -113,7 +113,7 @@ static void carry(struct test_world *w)
     struct span reference;
     struct span token;
     enum terminal_answer answer;
-    platform_model_step(w->platform);
+    test_platform_step(w->platform);
     if (!w->on) {
         return;
     }
@@ -156,7 +156,7 @@ void test_world_assert_nothing_lost(const struct test_world *w)
 {
     for (size_t i = 0; i < w->made_count; i++) {
         const struct test_world_made *m = &w->made[i];
-        assert(platform_model_has(w->platform, m->epoch, m->counter, span_of(m->body, m->size)));
+        assert(test_platform_has(w->platform, m->epoch, m->counter, span_of(m->body, m->size)));
     }
 }
 

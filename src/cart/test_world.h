@@ -7,10 +7,10 @@
 #include "display_sim.h"
 #include "flash_sim.h"
 #include "network_sim.h"
-#include "platform_model.h"
 #include "scale_sim.h"
 #include "secure_sim.h"
 #include "terminal_sim.h"
+#include "test_platform.h"
 
 #define TEST_WORLD_CART   "CART-TEST01"
 #define TEST_WORLD_STORE  "STORE-TST-01"
@@ -33,7 +33,7 @@ struct test_world {
     struct board_sim board;
     struct display_sim display;
     struct cart_observer observer;
-    struct platform_model *platform;
+    struct test_platform *platform;
     struct cart_settings settings;
     struct cart_ports ports;
     struct cart cart;

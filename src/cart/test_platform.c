@@ -1,4 +1,4 @@
-#include "platform_model.h"
+#include "test_platform.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -8,29 +8,29 @@
 
 #define LINES_MAX 300
 
-struct platform_model *platform_model_new(struct network_sim *net, const char *cart_id)
+struct test_platform *test_platform_new(struct network_sim *net, const char *cart_id)
 {
-    struct platform_model *p = calloc(1, sizeof *p);
+    struct test_platform *p = calloc(1, sizeof *p);
     assert(p != NULL);
     p->net = net;
     p->cart_id = cart_id;
     return p;
 }
 
-void platform_model_free(struct platform_model *p)
+void test_platform_free(struct test_platform *p)
 {
     if (p == NULL) {
         return;
     }
-    for (size_t e = 0; e < PLATFORM_MODEL_EPOCHS; e++) {
-        for (size_t i = 0; i <= PLATFORM_MODEL_EVENTS_MAX; i++) {
+    for (size_t e = 0; e < TEST_PLATFORM_EPOCHS; e++) {
+        for (size_t i = 0; i <= TEST_PLATFORM_EVENTS_MAX; i++) {
             free(p->streams[e].events[i].body);
         }
     }
     free(p);
 }
 
-int64_t platform_model_price(struct span gtin)
+int64_t test_platform_price(struct span gtin)
 {
     int64_t price = 7;
     for (size_t i = 0; i < gtin.size; i++) {
@@ -39,7 +39,7 @@ int64_t platform_model_price(struct span gtin)
     return price + 100;
 }
 
-void platform_model_send(struct platform_model *p, struct wire_downlink *message)
+void test_platform_send(struct test_platform *p, struct wire_downlink *message)
 {
     uint8_t bytes[NETWORK_SIM_FRAME_BYTES_MAX];
     struct sink s;
@@ -54,34 +54,34 @@ void platform_model_send(struct platform_model *p, struct wire_downlink *message
     network_sim_send(p->net, span_of(bytes, s.size + WIRE_SIGNATURE_BYTES));
 }
 
-static const struct platform_model_event *find(const struct platform_model *p, int64_t epoch,
-                                               int64_t counter)
+static const struct test_platform_event *find(const struct test_platform *p, int64_t epoch,
+                                              int64_t counter)
 {
-    if (epoch < 1 || epoch > PLATFORM_MODEL_EPOCHS || counter < 1 ||
-        counter > PLATFORM_MODEL_EVENTS_MAX) {
+    if (epoch < 1 || epoch > TEST_PLATFORM_EPOCHS || counter < 1 ||
+        counter > TEST_PLATFORM_EVENTS_MAX) {
         return NULL;
     }
     return &p->streams[epoch - 1].events[counter];
 }
 
-bool platform_model_event(const struct platform_model *p, int64_t epoch, int64_t counter,
-                          struct wire_event *ret_event)
+bool test_platform_event(const struct test_platform *p, int64_t epoch, int64_t counter,
+                         struct wire_event *ret_event)
 {
-    const struct platform_model_event *e = find(p, epoch, counter);
+    const struct test_platform_event *e = find(p, epoch, counter);
     struct wire_detail why;
     unsigned unknown;
     return e != NULL && e->body != NULL &&
            wire_event_decode(span_of(e->body, e->size), ret_event, &unknown, &why) == WIRE_FINE;
 }
 
-bool platform_model_has(const struct platform_model *p, int64_t epoch, int64_t counter,
-                        struct span body)
+bool test_platform_has(const struct test_platform *p, int64_t epoch, int64_t counter,
+                       struct span body)
 {
-    const struct platform_model_event *e = find(p, epoch, counter);
+    const struct test_platform_event *e = find(p, epoch, counter);
     return e != NULL && e->body != NULL && span_equal(span_of(e->body, e->size), body);
 }
 
-int64_t platform_model_watermark(const struct platform_model *p, int64_t epoch)
+int64_t test_platform_watermark(const struct test_platform *p, int64_t epoch)
 {
     return p->streams[epoch - 1].watermark;
 }
@@ -122,7 +122,7 @@ static void tally_scan(struct tally *t, const struct wire_event *event, struct s
     }
 }
 
-static void judge(struct platform_model *p, const struct wire_event *end)
+static void judge(struct test_platform *p, const struct wire_event *end)
 {
     struct tally t;
     struct span cart_id;
@@ -138,8 +138,8 @@ static void judge(struct platform_model *p, const struct wire_event *end)
     assert(r == RES_OK && epoch == end->epoch);
     for (int64_t counter = start; counter < end->counter; counter++) {
         struct wire_event event;
-        const struct platform_model_event *stored = find(p, epoch, counter);
-        if (platform_model_event(p, epoch, counter, &event) && event.type == WIRE_SCAN) {
+        const struct test_platform_event *stored = find(p, epoch, counter);
+        if (test_platform_event(p, epoch, counter, &event) && event.type == WIRE_SCAN) {
             assert(span_equal(event.scan.session_id, end->session_end.session_id));
             tally_scan(&t, &event, span_of(stored->body, stored->size));
         }
@@ -163,7 +163,7 @@ static void judge(struct platform_model *p, const struct wire_event *end)
 
 /* --- what came in --- */
 
-static void answer_payment(struct platform_model *p, const struct wire_event *event)
+static void answer_payment(struct test_platform *p, const struct wire_event *event)
 {
     struct wire_downlink m;
     wire_downlink_init(&m, WIRE_PAYMENT);
@@ -171,10 +171,10 @@ static void answer_payment(struct platform_model *p, const struct wire_event *ev
     m.payment.counter = event->counter;
     m.payment.outcome = WIRE_ACCEPTED;
     m.payment.token = event->session_end.payment_token;
-    platform_model_send(p, &m);
+    test_platform_send(p, &m);
 }
 
-static void answer_product(struct platform_model *p, const struct wire_event *event)
+static void answer_product(struct test_platform *p, const struct wire_event *event)
 {
     struct wire_downlink m;
     if (p->products_every == 0) {
@@ -188,17 +188,17 @@ static void answer_product(struct platform_model *p, const struct wire_event *ev
     if (m.product.found == 1) {
         m.product.sku = SPAN_LIT("SKU-ANSWER");
         m.product.name = SPAN_LIT("Answered product");
-        m.product.price = platform_model_price(event->scan.gtin);
+        m.product.price = test_platform_price(event->scan.gtin);
         m.product.currency = SPAN_LIT("INR");
         m.product.weight_g = 0;
         m.product.per_kg = 0;
     }
-    platform_model_send(p, &m);
+    test_platform_send(p, &m);
 }
 
-static void apply(struct platform_model *p, const struct wire_event *event)
+static void apply(struct test_platform *p, const struct wire_event *event)
 {
-    struct platform_model_stream *stream = &p->streams[event->epoch - 1];
+    struct test_platform_stream *stream = &p->streams[event->epoch - 1];
     if (event->type == WIRE_FAULT && event->fault.code == WIRE_FAULT_GAP &&
         event->fault.gap_from > 0) {
         for (int64_t c = event->fault.gap_from; c <= event->fault.gap_to; c++) {
@@ -219,14 +219,14 @@ static void apply(struct platform_model *p, const struct wire_event *event)
     }
 }
 
-static void advance(struct platform_model *p, int64_t epoch)
+static void advance(struct test_platform *p, int64_t epoch)
 {
-    struct platform_model_stream *stream = &p->streams[epoch - 1];
-    while (stream->watermark < PLATFORM_MODEL_EVENTS_MAX &&
+    struct test_platform_stream *stream = &p->streams[epoch - 1];
+    while (stream->watermark < TEST_PLATFORM_EVENTS_MAX &&
            stream->events[stream->watermark + 1].known) {
         struct wire_event event;
         stream->watermark++;
-        if (platform_model_event(p, epoch, stream->watermark, &event) &&
+        if (test_platform_event(p, epoch, stream->watermark, &event) &&
             event.type == WIRE_SESSION_END) {
             judge(p, &event);
         }
@@ -235,10 +235,10 @@ static void advance(struct platform_model *p, int64_t epoch)
     wire_downlink_init(&m, WIRE_COMMIT_ACK);
     m.commit_ack.epoch = epoch;
     m.commit_ack.through = stream->watermark;
-    platform_model_send(p, &m);
+    test_platform_send(p, &m);
 }
 
-static void receive(struct platform_model *p, struct span frame)
+static void receive(struct test_platform *p, struct span frame)
 {
     struct wire_event event;
     struct wire_detail why;
@@ -250,12 +250,12 @@ static void receive(struct platform_model *p, struct span frame)
     assert(secure_sim_verify_device(body, signature));
     refusal = wire_event_decode(body, &event, &unknown, &why);
     assert(refusal == WIRE_FINE && unknown == 0);
-    assert(event.epoch >= 1 && event.epoch <= PLATFORM_MODEL_EPOCHS);
-    assert(event.counter >= 1 && event.counter <= PLATFORM_MODEL_EVENTS_MAX);
-    struct platform_model_stream *stream = &p->streams[event.epoch - 1];
-    struct platform_model_event *e = &stream->events[event.counter];
+    assert(event.epoch >= 1 && event.epoch <= TEST_PLATFORM_EPOCHS);
+    assert(event.counter >= 1 && event.counter <= TEST_PLATFORM_EVENTS_MAX);
+    struct test_platform_stream *stream = &p->streams[event.epoch - 1];
+    struct test_platform_event *e = &stream->events[event.counter];
     p->received++;
-    if (event.counter > stream->watermark + PLATFORM_MODEL_WINDOW) {
+    if (event.counter > stream->watermark + TEST_PLATFORM_WINDOW) {
         return; /* dropped: it will come again */
     }
     assert(!e->gap); /* declared lost, and yet here */
@@ -274,7 +274,7 @@ static void receive(struct platform_model *p, struct span frame)
     advance(p, event.epoch);
 }
 
-void platform_model_step(struct platform_model *p)
+void test_platform_step(struct test_platform *p)
 {
     uint8_t bytes[NETWORK_SIM_FRAME_BYTES_MAX];
     size_t size;
