@@ -8,6 +8,7 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "broker_acl.h"
@@ -127,15 +128,14 @@ static int on_basic_auth(int event, void *data, void *user)
 static void log_session(const struct live_session *session, const struct mosquitto *client,
                         const char *what, const char *reason, const char *action, const char *topic)
 {
-    security_log_write(&(struct security_line){
-        .what = what,
-        .reason = reason,
-        .device = session->identity.id,
-        .serial = session->identity.serial,
-        .client = session->identity.id,
-        .action = action,
-        .topic = topic,
-        .address = client == NULL ? NULL : mosquitto_client_address(client)});
+    security_log_write(&(struct security_line){.what = what,
+                                               .reason = reason,
+                                               .device = session->identity.id,
+                                               .serial = session->identity.serial,
+                                               .client = session->identity.id,
+                                               .action = action,
+                                               .topic = topic,
+                                               .address = mosquitto_client_address(client)});
 }
 
 static const char *refuse_reason(const struct live_session *session, enum broker_action action,
@@ -249,7 +249,7 @@ static void drop(bool (*ends)(const struct live_session *session), const char *r
     do {
         count = live_sessions_collect(ends, found, DROPS_AT_ONCE);
         for (size_t i = 0; i < count; i++) {
-            log_session(&found[i], NULL, "session_dropped", reason, NULL, NULL);
+            log_session(&found[i], found[i].client, "session_dropped", reason, NULL, NULL);
             (void)mosquitto_kick_client_by_clientid(found[i].identity.id, false);
             live_sessions_remove(found[i].client, found[i].identity.id);
         }
@@ -312,6 +312,18 @@ static enum res open_all(const char *directory)
     return r == RES_OK ? tls_watch_start() : r;
 }
 
+/* Each client costs a descriptor, and shells begin at 1,024. */
+static void allow_many_clients(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+            mosquitto_log_printf(MOSQ_LOG_WARNING, "the open-files limit stays as it is");
+        }
+    }
+}
+
 EXPORT int mosquitto_plugin_version(int count, const int *versions)
 {
     for (int i = 0; i < count; i++) {
@@ -339,6 +351,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **user,
     if (open_all(directory) != RES_OK) {
         return MOSQ_ERR_UNKNOWN;
     }
+    allow_many_clients();
     plugin_id = identifier;
     for (size_t i = 0; i < sizeof callbacks / sizeof *callbacks; i++) {
         int code = mosquitto_callback_register(plugin_id, callbacks[i].event, callbacks[i].callback,
