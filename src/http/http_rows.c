@@ -135,22 +135,27 @@ static size_t key_count(const struct http_rows_list *list)
     return list->keys[1].sql == NULL ? 1 : 2;
 }
 
-static void condition(struct sink *s, const char *text, int number)
+static const char *sql_type_of(enum http_type type)
 {
-    for (; *text != '\0'; text++) {
-        if (*text == '?') {
-            sink_byte(s, '$');
-            sink_i64(s, number);
-        } else {
-            sink_byte(s, (uint8_t)*text);
-        }
-    }
+    return type == HTTP_TIME      ? "::timestamptz"
+           : type == HTTP_INTEGER ? "::bigint"
+           : type == HTTP_BOOLEAN ? "::boolean"
+                                  : "::text";
 }
 
-static void add_param(const struct http_request *q, const char *name, struct pg_params *p)
+static void put_param(struct sink *s, int number, const char *type)
 {
-    enum http_type type = http_request_type(q, name);
-    if (type == HTTP_TIME) {
+    sink_byte(s, '$');
+    sink_i64(s, number);
+    sink_text(s, type);
+}
+
+static void add_value(const struct http_request *q, const char *name, enum http_type type,
+                      struct pg_params *p)
+{
+    if (!http_request_has(q, name)) {
+        pg_params_null(p);
+    } else if (type == HTTP_TIME) {
         pg_params_time_ms(p, http_request_number(q, name));
     } else if (type == HTTP_INTEGER) {
         pg_params_i64(p, http_request_number(q, name));
@@ -159,6 +164,26 @@ static void add_param(const struct http_request *q, const char *name, struct pg_
     } else {
         pg_params_cstr(p, http_request_text(q, name));
     }
+}
+
+/* Every filter is in the text, given or not: a list has two query texts (with a cursor and
+ * without), whatever clients combine, and a connection prepares only so many. */
+static void add_filter(const struct http_request *q, const struct http_rows_filter *f,
+                       struct sink *s, struct pg_params *p)
+{
+    enum http_type type = http_request_type(q, f->param);
+    add_value(q, f->param, type, p);
+    sink_text(s, " AND (");
+    put_param(s, p->count, sql_type_of(type));
+    sink_text(s, " IS NULL OR ");
+    for (const char *at = f->sql; *at != '\0'; at++) {
+        if (*at == '?') {
+            put_param(s, p->count, sql_type_of(type));
+        } else {
+            sink_byte(s, (uint8_t)*at);
+        }
+    }
+    sink_byte(s, ')');
 }
 
 static void add_keys(struct sink *s, const struct http_rows_list *list)
@@ -184,11 +209,7 @@ static void write_query(const struct http_request *q, const struct http_rows_lis
     sink_text(s, list->from);
     sink_text(s, " WHERE true");
     for (const struct http_rows_filter *f = list->filters; f != NULL && f->param != NULL; f++) {
-        if (http_request_has(q, f->param)) {
-            add_param(q, f->param, p);
-            sink_text(s, " AND ");
-            condition(s, f->sql, p->count);
-        }
+        add_filter(q, f, s, p);
     }
     if (cursor->count > 0) {
         sink_text(s, " AND (");

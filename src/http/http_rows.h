@@ -19,8 +19,8 @@
 #define HTTP_ROWS_SQL_BYTES_MAX 4096
 
 struct http_rows_filter {
-    const char *param; /* of the route; absent: no condition. NULL ends the list. */
-    const char *sql;   /* ? stands for the value */
+    const char *param; /* of the route; not given: no condition. NULL ends the list. */
+    const char *sql;   /* ? stands for the value: text, bigint, boolean or timestamptz */
 };
 struct http_rows_key {
     const char *sql;
