@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "identity_scan.h"
 #include "ingest_commit.h"
 #include "ingest_metrics.h"
 #include "ingest_verify.h"
@@ -83,7 +84,8 @@ static enum verdict look_for_duplicate(struct ingest *in, struct ingest_device *
     struct span cart_id;
     int64_t epoch;
     int64_t counter;
-    if (device->cart == NULL || !wire_event_identity(body, &cart_id, &epoch, &counter)) {
+    if (device->cart == NULL || (!identity_scan(body, &epoch, &counter) &&
+                                 !wire_event_identity(body, &cart_id, &epoch, &counter))) {
         return PASS;
     }
     struct ingest_stream *s = ingest_cart_stream(device->cart, epoch);

@@ -157,7 +157,8 @@ size_t ingest_queue_ready(struct ingest_queue *q, size_t most, int64_t idle_ms, 
         count = ready_now(q, 0, most);
     }
     q->poked = false;
-    deadline = deadline_in(linger_ms);
+    bool crowded = q->offered - q->freed > q->size / 4;
+    deadline = deadline_in(crowded ? linger_ms * INGEST_CROWDED_TIMES : linger_ms);
     while (!q->stopping && count > 0 && count < most && q->freed + count < q->offered &&
            pthread_cond_timedwait(&q->ready, &q->lock, &deadline) == 0) {
         count = ready_now(q, count, most);

@@ -17,6 +17,9 @@
 #define INGEST_FRAME_BYTES_MAX 1024
 #define INGEST_TOPIC_BYTES_MAX 96
 #define INGEST_CLAIM_MAX       16 /* messages a worker takes at once */
+/* A line that is a quarter full has work for everybody: a batch waits longer to be larger, which
+ * makes each event cheaper and nobody's answer later, since answers wait for the line anyway. */
+#define INGEST_CROWDED_TIMES 10
 
 struct ingest_message {
     /* by ingest_offer */
@@ -83,8 +86,8 @@ void ingest_queue_done(struct ingest_queue *q, uint64_t first, size_t count);
 struct ingest_message *ingest_queue_at(struct ingest_queue *q, uint64_t index);
 
 /* The committer: how many messages are ready from ingest_queue_first on, at most `most`. Waits up
- * to idle_ms for the first, a poke or the stop; then up to linger_ms for `most`, unless nothing
- * more is on its way. */
+ * to idle_ms for the first, a poke or the stop; then up to linger_ms (INGEST_CROWDED_TIMES as long
+ * in a crowd) for `most`, unless nothing more is on its way. */
 size_t ingest_queue_ready(struct ingest_queue *q, size_t most, int64_t idle_ms, int64_t linger_ms);
 uint64_t ingest_queue_first(const struct ingest_queue *q);
 void ingest_queue_free(struct ingest_queue *q, size_t count);

@@ -65,7 +65,7 @@ static void publish(void *user, const char *topic, struct span payload)
     struct span body;
     struct span signature;
     struct wire_detail detail;
-    (void)pthread_mutex_lock(&w->lock);
+    (void)pthread_mutex_lock(w->lock);
     if (strncmp(topic, "reject/", 7) == 0) {
         w->rejects++;
         const char *text = memmem(payload.data, payload.size, "\"reason\":\"", 10);
@@ -80,17 +80,17 @@ static void publish(void *user, const char *topic, struct span payload)
     } else {
         hear(robot_of(w, d.cart_id), &d);
     }
-    (void)pthread_mutex_unlock(&w->lock);
+    (void)pthread_mutex_unlock(w->lock);
 }
 
 static void on_state(void *user, enum ingest_state state, const char *words)
 {
     struct ingest_world *w = user;
     (void)fprintf(stderr, "ingest: %s\n", words);
-    (void)pthread_mutex_lock(&w->lock);
+    (void)pthread_mutex_lock(w->lock);
     w->state = state;
     w->state_changes++;
-    (void)pthread_mutex_unlock(&w->lock);
+    (void)pthread_mutex_unlock(w->lock);
 }
 
 /* ---- the world ---- */
@@ -146,7 +146,8 @@ bool ingest_world_start(struct ingest_world *w, size_t robots)
     if (!pg_fixture_start(&w->pg, PG_FIXTURE_FAST)) {
         return false;
     }
-    (void)pthread_mutex_init(&w->lock, NULL);
+    w->lock = malloc(sizeof *w->lock);
+    must(w->lock != NULL && pthread_mutex_init(w->lock, NULL) == 0, "lock", NULL);
     w->super = pg_fixture_superuser(&w->pg);
     (void)snprintf(w->telemetry, sizeof w->telemetry, "%s/telemetry", w->pg.directory);
     (void)snprintf(w->platform_key, sizeof w->platform_key, "%s/platform.key", w->pg.directory);
@@ -184,7 +185,8 @@ void ingest_world_stop(struct ingest_world *w)
     ecdsa_public_free(w->platform);
     pg_conn_close(w->super);
     pg_fixture_stop(&w->pg);
-    (void)pthread_mutex_destroy(&w->lock);
+    (void)pthread_mutex_destroy(w->lock);
+    free(w->lock);
 }
 
 void ingest_world_reset(struct ingest_world *w)
@@ -286,9 +288,9 @@ void ingest_world_wait_ack(struct ingest_world *w, const struct ingest_robot *r,
 {
     int64_t until = now_ms() + FLUSH_MS;
     for (;;) {
-        (void)pthread_mutex_lock(&w->lock);
+        (void)pthread_mutex_lock(w->lock);
         bool heard = r->acked_epoch == r->epoch && r->acked >= counter;
-        (void)pthread_mutex_unlock(&w->lock);
+        (void)pthread_mutex_unlock(w->lock);
         if (heard) {
             return;
         }

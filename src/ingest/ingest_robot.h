@@ -58,7 +58,7 @@ struct ingest_world {
     struct ingest *ingest;
     struct ingest_robot *robots;
     size_t robot_count;
-    pthread_mutex_t lock;
+    pthread_mutex_t *lock; /* of everything that is heard; a second ingest shares it */
     int64_t rejects;
     char reject_reason[41];  /* the last one's */
     int64_t foreign;         /* downlinks that failed decoding or their signature */

@@ -65,14 +65,23 @@ static void make_trip(struct ingest_robot *r, struct expected *e, int number)
     e->mismatches += mismatches;
 }
 
+static int64_t acked(const struct ingest_robot *r)
+{
+    (void)pthread_mutex_lock(world.lock);
+    int64_t through = r->acked;
+    (void)pthread_mutex_unlock(world.lock);
+    return through;
+}
+
 /* As after kill -9 between the telemetry block and the transaction: the transaction waits for a
  * lock, its server process is ended, and there is no way back to the database. */
 static void crash_before_the_transaction(const struct ingest_robot *r)
 {
     struct pg_conn *locker = pg_fixture_superuser(&world.pg);
+    int64_t through = acked(r);
     pg_fixture_sql(locker, "BEGIN; LOCK TABLE cart_stream IN EXCLUSIVE MODE");
     for (size_t i = 0; i < r->frame_count; i++) {
-        if (r->frames[i].counter > r->acked && r->frames[i].counter <= r->acked + 8) {
+        if (r->frames[i].counter > through && r->frames[i].counter <= through + 8) {
             ingest_world_offer(&world, r, &r->frames[i]);
         }
     }
@@ -94,14 +103,6 @@ static void crash_anywhere(void)
 {
     ingest_world_close(&world);
     ingest_world_open(&world, "ingest-1");
-}
-
-static int64_t acked(const struct ingest_robot *r)
-{
-    (void)pthread_mutex_lock(&world.lock);
-    int64_t through = r->acked;
-    (void)pthread_mutex_unlock(&world.lock);
-    return through;
 }
 
 /* One round of a robot's sending: what is not acknowledged, out of order, some of it lost, some
