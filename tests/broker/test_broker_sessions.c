@@ -168,7 +168,7 @@ static void drops_revoked_sessions_within_five_seconds_and_for_good(void **state
         /* On its way, unread, when the revocation comes. */
         send_to(&worker, d->topic);
         int received = d->received;
-        broker_fixture_revoke(&fixture, &d->files);
+        broker_fixture_revoke(&fixture, &d->files.certificate, 1);
         int64_t took_ms = wait_for(d, is_lost, REVOKED_MS_MAX);
         print_message("%s dropped after %lld ms\n", d->files.certificate.identity.id,
                       (long long)took_ms);

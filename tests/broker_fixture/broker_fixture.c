@@ -77,10 +77,18 @@ static bool answers(uint16_t port)
     return open;
 }
 
+/* Without fsync: nothing here outlives the test. */
+static void write_bytes(const char *path, const void *bytes, size_t size, mode_t mode)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    if (fd < 0 || write(fd, bytes, size) != (ssize_t)size || close(fd) != 0) {
+        die(path, strerror(errno));
+    }
+}
+
 static void write_file(const char *path, const char *text, mode_t mode)
 {
-    struct err why = {""};
-    must(file_write(path, text, strlen(text), mode, &why), path, &why);
+    write_bytes(path, text, strlen(text), mode);
 }
 
 /* The build's own directory may be closed to the user the broker runs as. */
@@ -93,7 +101,7 @@ static void copy_plugin(const char *to)
         die("copying the plugin", "no memory");
     }
     must(file_read(BROKER_PLUGIN_PATH, content, PLUGIN_BYTES_MAX, &size, &why), "the plugin", &why);
-    must(file_write(to, content, size, 0644, &why), "the plugin", &why);
+    write_bytes(to, content, size, 0644);
     free(content);
 }
 
@@ -279,16 +287,19 @@ void broker_fixture_issue(const struct broker_fixture *f, enum pki_kind kind, co
     pki_issue_cleanse(&ret_files->certificate);
 }
 
-void broker_fixture_revoke(struct broker_fixture *f, const struct broker_identity_files *files)
+void broker_fixture_revoke(struct broker_fixture *f, const struct pki_certificate *certificates,
+                           size_t count)
 {
     struct err why = {""};
-    if (f->revoked_count == REVOKED_MAX) {
-        die("revoke", "too many");
+    for (size_t i = 0; i < count; i++) {
+        if (f->revoked_count == REVOKED_MAX) {
+            die("revoke", "too many");
+        }
+        struct pki_revoked *entry = &f->revoked[f->revoked_count++];
+        memcpy(entry->serial, certificates[i].identity.serial, sizeof entry->serial);
+        memcpy(entry->id, certificates[i].identity.id, sizeof entry->id);
+        entry->revoked_ms = pki_x509_now_ms();
     }
-    struct pki_revoked *entry = &f->revoked[f->revoked_count++];
-    memcpy(entry->serial, files->certificate.identity.serial, sizeof entry->serial);
-    memcpy(entry->id, files->certificate.identity.id, sizeof entry->id);
-    entry->revoked_ms = pki_x509_now_ms();
     must(pki_crl_write(f->ca, f->ca_directory, f->broker_directory, f->revoked, f->revoked_count,
                        &why),
          "revoke", &why);

@@ -49,7 +49,8 @@ void broker_fixture_restart(struct broker_fixture *f);
 void broker_fixture_issue(const struct broker_fixture *f, enum pki_kind kind, const char *id,
                           const char *store_id, struct broker_identity_files *ret_files);
 /* As `endcap device revoke` does: CRL and list, while the broker runs. */
-void broker_fixture_revoke(struct broker_fixture *f, const struct broker_identity_files *files);
+void broker_fixture_revoke(struct broker_fixture *f, const struct pki_certificate *certificates,
+                           size_t count);
 /* Host, port, CA, certificate, key and client id; the rest is zero. The texts live in f and files.
  */
 void broker_fixture_settings(const struct broker_fixture *f,
