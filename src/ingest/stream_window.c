@@ -124,7 +124,7 @@ enum res stream_window_read(int64_t watermark, struct span above, struct stream_
     struct stream_window w;
     stream_window_init(&w, watermark);
     for (size_t i = 0; i < above.size * 8; i++) {
-        if (((above.data[i / 8] >> (i % 8)) & 1U) != 0) {
+        if ((((unsigned)above.data[i / 8] >> (i % 8)) & 1U) != 0) {
             bit_set(&w, watermark + 1 + (int64_t)i);
         }
     }
