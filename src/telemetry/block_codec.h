@@ -15,7 +15,7 @@
 
 #define BLOCK_CODEC_KIND "BLK1"
 /* Chosen by measurement, see DESIGN.md. */
-#define BLOCK_CODEC_LEVEL 3
+#define BLOCK_CODEC_LEVEL 1
 
 struct block_codec; /* opaque: zstd contexts and working memory, one a handle */
 
