@@ -23,6 +23,8 @@ enum res cart_init(struct cart *c, const struct cart_settings *settings,
     c->boot_due = true;
     c->input_ms = now.uptime_ms;
     c->health_ms = INT64_MIN;
+    c->ask_ms = now.uptime_ms;
+    c->ask_after_ms = CART_ASK_FIRST_MS;
     c->command_fault_ms = INT64_MIN;
     c->gap_ms = now.uptime_ms - CART_GAP_REPEAT_MS;
     c->answer_ms = now.uptime_ms - CART_ANSWER_REPEAT_MS;
@@ -80,6 +82,7 @@ void cart_tick(struct cart *c, struct cart_time now)
     }
     if (!c->boot_due || cart_health_boot(c) == RES_OK) {
         cart_session_tick(c);
+        cart_scan_tick(c);
         cart_pay_tick(c);
         cart_health_tick(c);
     }

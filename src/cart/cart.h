@@ -42,6 +42,9 @@
 #define CART_CLOCK_STEP_MS       300000  /* wall clock against running time: a fault */
 #define CART_CLOCK_LEAST_MS      INT64_C(1704067200000) /* 2024-01-01: before it, not set */
 #define CART_CONNECT_TIMEOUT_MS  30000
+#define CART_ASK_FIRST_MS        2000  /* a line without a price, all else acknowledged; doubles */
+#define CART_ASK_MAX_MS          60000 /* to this */
+#define CART_ASK_LINES_MAX       4     /* lines asked for at a time */
 
 struct cart_time {
     int64_t uptime_ms; /* since power-up, never steps */
@@ -131,6 +134,10 @@ struct cart {
     int64_t gap_ms;
     int64_t damage_from; /* taken from the queue, not yet reported; 0: none */
     int64_t damage_to;
+    /* prices */
+    int64_t ask_ms; /* since when an answer is awaited */
+    int64_t ask_after_ms;
+    int64_t ask_line; /* where the next round begins */
     /* payment */
     int64_t pay_ms;
     int64_t payment_end_ms;

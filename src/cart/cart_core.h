@@ -38,6 +38,8 @@ MUST_CHECK enum res cart_scan_add(struct cart *c, struct span code, enum cart_sy
                                   int64_t quantity);
 MUST_CHECK enum res cart_scan_remove(struct cart *c, struct span code,
                                      enum cart_symbology symbology, int64_t quantity);
+/* Asks again for the prices that the platform's answers should have brought. */
+void cart_scan_tick(struct cart *c);
 void cart_scan_product(struct cart *c, const struct wire_product *product);
 
 /* --- cart_pay.c --- */

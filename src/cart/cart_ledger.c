@@ -39,6 +39,8 @@ void cart_ledger_line(struct cart_line *line, const struct wire_event *event)
         line->measure_g = scan->measure_g == WIRE_ABSENT ? 0 : (int32_t)scan->measure_g;
         copy_text(line->gtin, sizeof line->gtin, scan->gtin);
         copy_text(line->sku, sizeof line->sku, scan->sku);
+    } else if (scan->resolves != WIRE_ABSENT && scan->price == WIRE_ABSENT) {
+        /* The price was asked for again: nothing is known yet. */
     } else if (scan->resolves != WIRE_ABSENT) {
         line->price = scan->price;
         line->price_source = (int16_t)scan->price_source;
@@ -94,9 +96,9 @@ static enum res fold_scan(struct cart_trip *trip, const struct secure_element *s
         trip->total_minor += scan->price * priced;
         copy_text(trip->currency, sizeof trip->currency, scan->currency);
     }
-    if (resolves) {
+    if (resolves && scan->price != WIRE_ABSENT) {
         trip->unpriced -= priced;
-    } else {
+    } else if (!resolves) {
         trip->item_count += scan->quantity;
         if (scan->price == WIRE_ABSENT) {
             trip->unpriced += scan->quantity;

@@ -325,3 +325,62 @@ void cart_scan_product(struct cart *c, const struct wire_product *product)
         cart_view_line(c, DISPLAY_PRICED, product->name, number, line.quantity, e.scan.price);
     }
 }
+
+static enum res ask_again(struct cart *c, int64_t number, const struct cart_line *line)
+{
+    char session[WIRE_SESSION_ID_BYTES];
+    struct wire_event e;
+    wire_event_init(&e, WIRE_SCAN);
+    e.scan.session_id = cart_event_session(c, session);
+    e.scan.line = number;
+    e.scan.gtin = span_text(line->gtin, sizeof line->gtin);
+    e.scan.quantity = line->first;
+    e.scan.weight = WIRE_WEIGHT_UNKNOWN;
+    e.scan.resolves = line->scan;
+    return cart_event_emit(c, FLASH_QUEUE_SCAN, &e);
+}
+
+static void ask_round(struct cart *c)
+{
+    int64_t lines = c->ledger.trip.lines;
+    int asked = 0;
+    for (int64_t i = 0; i < lines && asked < CART_ASK_LINES_MAX && has_line_room(c); i++) {
+        struct cart_line line;
+        int64_t number = 1 + c->ask_line % lines;
+        c->ask_line = number;
+        if (cart_store_line(&c->store, number, &line) != RES_OK || line.price != WIRE_ABSENT ||
+            line.quantity == 0) {
+            continue;
+        }
+        if (ask_again(c, number, &line) != RES_OK) {
+            return; /* no room now: the next round tries again */
+        }
+        asked++;
+    }
+}
+
+/* An answer is not stored anywhere and may be lost with the broker; the question is an event, so it
+ * is asked as a new one, once everything before it is known to have arrived. */
+void cart_scan_tick(struct cart *c)
+{
+    const struct cart_trip *trip = &c->ledger.trip;
+    if (trip->start == 0 || trip->paid || trip->unpriced == 0) {
+        c->ask_after_ms = CART_ASK_FIRST_MS;
+        c->ask_ms = c->now.uptime_ms;
+        c->ask_line = 0;
+        return;
+    }
+    if (!c->connected || c->unsaved || c->behind || cart_unacknowledged(c) > 0) {
+        c->ask_ms = c->now.uptime_ms;
+        return;
+    }
+    if (c->now.uptime_ms - c->ask_ms < c->ask_after_ms) {
+        return;
+    }
+    c->ask_ms = c->now.uptime_ms;
+    c->ask_after_ms *= 2;
+    if (c->ask_after_ms > CART_ASK_MAX_MS) {
+        c->ask_after_ms = CART_ASK_MAX_MS;
+    }
+    ask_round(c);
+}

@@ -197,6 +197,40 @@ static void an_unknown_product_is_published_and_priced_by_the_answer(void **stat
     assert_int_equal(w->display.shown[DISPLAY_PRICED], 1);
 }
 
+static void a_lost_answer_is_asked_for_again(void **state)
+{
+    struct test_world *w = *state;
+    w->platform->products_every = 0;
+    assert_int_equal(scan(w, OTHER, 2), RES_OK);
+    struct wire_event first = last(w, WIRE_SCAN);
+    test_world_run(w, CART_ASK_FIRST_MS - 500, 100);
+    assert_int_equal(last(w, WIRE_SCAN).counter, first.counter);
+    test_world_run(w, 1000, 100);
+    struct wire_event again = last(w, WIRE_SCAN);
+    assert_int_equal(again.scan.resolves, first.counter);
+    assert_int_equal(again.scan.line, first.scan.line);
+    assert_int_equal(again.scan.price, WIRE_ABSENT);
+    assert_int_equal(w->cart.ledger.trip.unpriced, 2);
+    w->platform->products_every = 1000000;
+    test_world_run(w, 2 * CART_ASK_FIRST_MS + 1000, 100);
+    assert_int_equal(w->cart.ledger.trip.unpriced, 0);
+    assert_int_equal(w->cart.ledger.trip.total_minor, 2 * test_platform_price(SPAN_LIT(OTHER)));
+    assert_int_equal(w->cart.ledger.trip.item_count, 2);
+    assert_int_equal(cart_finish(&w->cart, test_world_now(w)), RES_OK);
+    test_world_run(w, 1000, 100);
+    assert_int_equal(w->platform->judged, 1);
+}
+
+static void questions_become_rare_when_nobody_knows(void **state)
+{
+    struct test_world *w = *state;
+    w->platform->products_every = 0;
+    assert_int_equal(scan(w, OTHER, 1), RES_OK);
+    test_world_run(w, 300000, 100);
+    /* After 2, 4, 8, 16, 32, 60, 60, 60 s. */
+    assert_in_range(w->cart.ledger.trip.scan_count, 7, 10);
+}
+
 static void an_answer_prices_only_what_is_left_of_the_line(void **state)
 {
     struct test_world *w = *state;
@@ -501,6 +535,8 @@ int main(void)
         T(an_idle_trip_is_held_after_10_min_and_abandoned_30_min_later),
         T(prices_from_the_cache),
         T(an_unknown_product_is_published_and_priced_by_the_answer),
+        T(a_lost_answer_is_asked_for_again),
+        T(questions_become_rare_when_nobody_knows),
         T(an_answer_prices_only_what_is_left_of_the_line),
         T(a_product_the_store_does_not_know_stays_without_price),
         T(takes_items_out_at_the_lines_own_price),

@@ -182,7 +182,8 @@ static void answer_product(struct test_platform *p, const struct wire_event *eve
     }
     wire_downlink_init(&m, WIRE_PRODUCT);
     m.product.epoch = event->epoch;
-    m.product.counter = event->counter;
+    bool again = event->scan.resolves != WIRE_ABSENT;
+    m.product.counter = again ? event->scan.resolves : event->counter;
     m.product.gtin = event->scan.gtin;
     m.product.found = (uint64_t)event->counter % p->products_every != 0;
     if (m.product.found == 1) {

@@ -136,7 +136,7 @@ static enum res apply_end(struct ingest_apply *a, const struct ingest_fact *f, b
 static enum res want_product(struct ingest_apply *a, const struct ingest_fact *f)
 {
     const struct wire_scan *s = &f->event->scan;
-    if (s->price != WIRE_ABSENT || s->resolves != WIRE_ABSENT) {
+    if (s->price != WIRE_ABSENT || s->quantity < 0) {
         return RES_OK;
     }
     struct ingest_want *wants = more(a->wants, &a->want_room, a->want_count, sizeof *wants);
@@ -147,7 +147,8 @@ static enum res want_product(struct ingest_apply *a, const struct ingest_fact *f
     struct ingest_want *w = &wants[a->want_count];
     w->device = f->device;
     w->epoch = f->event->epoch;
-    w->counter = f->event->counter;
+    /* A scan that asks again is answered in the name of the first one of its line. */
+    w->counter = s->resolves != WIRE_ABSENT ? s->resolves : f->event->counter;
     if (span_copy_text(s->gtin, w->gtin, sizeof w->gtin) == RES_OK) {
         a->want_count++;
     }

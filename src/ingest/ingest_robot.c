@@ -443,6 +443,19 @@ const struct ingest_robot_frame *ingest_robot_scan(struct ingest_robot *r, int64
     return f;
 }
 
+const struct ingest_robot_frame *ingest_robot_ask(struct ingest_robot *r, int64_t counter)
+{
+    struct wire_event e;
+    wire_event_init(&e, WIRE_SCAN);
+    e.scan.session_id = session_of(r);
+    e.scan.line = r->line;
+    e.scan.gtin = SPAN_LIT("8901030865275");
+    e.scan.quantity = 1 + r->line % 3;
+    e.scan.weight = WIRE_WEIGHT_UNKNOWN;
+    e.scan.resolves = counter;
+    return ingest_robot_make(r, &e);
+}
+
 const struct ingest_robot_frame *ingest_robot_identify(struct ingest_robot *r, const char *token)
 {
     struct wire_event e;

@@ -97,6 +97,8 @@ const struct ingest_robot_frame *ingest_robot_change(struct ingest_robot *r,
                                                      enum wire_transition transition);
 /* price WIRE_ABSENT: an unknown product. */
 const struct ingest_robot_frame *ingest_robot_scan(struct ingest_robot *r, int64_t price);
+/* Asks again for the price of the newest line, whose first scan has this counter. */
+const struct ingest_robot_frame *ingest_robot_ask(struct ingest_robot *r, int64_t counter);
 const struct ingest_robot_frame *ingest_robot_identify(struct ingest_robot *r, const char *token);
 const struct ingest_robot_frame *ingest_robot_end(struct ingest_robot *r, const char *token);
 const struct ingest_robot_frame *ingest_robot_gap(struct ingest_robot *r, int64_t from, int64_t to);

@@ -619,6 +619,12 @@ static void an_unknown_product_is_looked_up(void **state)
     assert_int_equal(r->product_found, 1);
     assert_int_equal(r->product_price, 4550);
     assert_int_equal(r->product_counter, 3);
+    /* Asked again: the answer is to the line's first scan, whatever counter the question has. */
+    r->product_counter = 0;
+    (void)ingest_robot_ask(r, 3);
+    offer_all(r, r->frame_count - 1);
+    ingest_world_flush(&world);
+    assert_int_equal(r->product_counter, 3);
     pg_fixture_sql(world.super, "UPDATE item SET deleted_at = now()");
 }
 

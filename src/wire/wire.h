@@ -101,7 +101,8 @@ enum wire_payment_outcome { WIRE_ACCEPTED, WIRE_REFUSED };
 
 /* One barcode read, one line of the basket. A scan whose product is not in the cart's cache has no
  * price; when the product response has come the cart publishes a second scan of the same line with
- * `resolves` = the first one's counter, quantity equal, and the price. Count and quantity are taken
+ * `resolves` = the first one's counter, quantity equal, and the price; without a price such a scan
+ * asks for a lost answer again. Count and quantity are taken
  * from scans without `resolves`, prices from whichever scan of the line has one. Removing an item
  * is a scan with a negative quantity, at the line's own price. */
 struct wire_scan {

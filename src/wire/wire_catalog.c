@@ -111,7 +111,8 @@ static const struct wire_field scan_fields[] = {
     ROW_ENUM(wire_scan, "weight", true, weight, weights,
              "The cart's judgement of the two; never blocks the session."),
     ROW(wire_scan, "resolves", INT, false, resolves, 1, COUNTER_MAX,
-        "Counter of the unpriced scan of the same line that this one prices."),
+        "Counter of the unpriced scan of the same line that this one prices; without a price it "
+        "asks for the answer again."),
 };
 
 static const struct wire_field session_start_fields[] = {
@@ -302,7 +303,7 @@ static const struct wire_field catalogue_fields[] = {
 static const struct wire_message messages[WIRE_TYPES] = {
     [WIRE_SCAN] = EVENT("scan", scan, "One barcode read, one line of the basket.", SESSION_RULE,
                         "`price`, `currency` and `priceSource` come together or not at all",
-                        "`quantity` is not 0", "`resolves` needs `price` and is below `counter`",
+                        "`quantity` is not 0", "`resolves` is below `counter`",
                         "`weight` \"ok\" or \"mismatch\" needs `weightExpectedG` and "
                         "`weightDeltaG`"),
     [WIRE_SESSION_START] =

@@ -47,7 +47,7 @@ static enum wire_refusal scan_rule(const struct wire_event *event, struct wire_d
     if (has(m->price_source) != has(m->price)) {
         return bad(why, "priceSource");
     }
-    if (has(m->resolves) && (!has(m->price) || m->resolves >= event->counter)) {
+    if (has(m->resolves) && m->resolves >= event->counter) {
         return bad(why, "resolves");
     }
     bool compared = m->weight == WIRE_WEIGHT_OK || m->weight == WIRE_WEIGHT_MISMATCH;

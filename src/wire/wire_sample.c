@@ -199,12 +199,11 @@ static void obey_scan(const struct source *src, struct wire_event *e)
     if (m->price == WIRE_ABSENT) {
         m->currency = SPAN_NONE;
         m->price_source = WIRE_ABSENT;
-        m->resolves = WIRE_ABSENT;
     } else {
         m->currency = SPAN_LIT("INR");
         m->price_source = m->price_source == WIRE_ABSENT ? 0 : m->price_source;
-        m->resolves = m->resolves == WIRE_ABSENT ? WIRE_ABSENT : number_in(src, 1, e->counter - 1);
     }
+    m->resolves = m->resolves == WIRE_ABSENT ? WIRE_ABSENT : number_in(src, 1, e->counter - 1);
     if (m->weight_expected_g == WIRE_ABSENT || m->weight_delta_g == WIRE_ABSENT) {
         m->weight = WIRE_WEIGHT_UNKNOWN;
     }
