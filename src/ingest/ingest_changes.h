@@ -9,7 +9,7 @@
 #define INGEST_CHANGES_H
 
 #include "ingest_queue.h"
-#include "session_server.h"
+#include "session_changes.h"
 
 struct ingest_changes {
     struct pg_rows streams;

@@ -5,7 +5,7 @@
 
 #include "ecdsa.h"
 #include "pg_array.h"
-#include "session_server.h"
+#include "session_changes.h"
 #include "wire.h"
 
 #define LIST_BYTES_MAX (1024 * 1024)
@@ -126,7 +126,7 @@ static enum res load_session(struct loader *l, struct ingest_device *device, int
 static enum res load_sessions(struct loader *l, const char *ids, struct err *why)
 {
     PGresult *rows = NULL;
-    enum res res = session_load_open(l->conn, ids, &rows, why);
+    enum res res = session_changes_load_open(l->conn, ids, &rows, why);
     if (res != RES_OK) {
         return res;
     }

@@ -58,6 +58,19 @@ static void hear(struct ingest_robot *r, const struct wire_downlink *d)
     }
 }
 
+static void hear_reject(struct ingest_world *w, struct span payload)
+{
+    const uint8_t *at = memmem(payload.data, payload.size, "\"reason\":\"", 10);
+    const uint8_t *end = payload.data + payload.size;
+    size_t size = 0;
+    for (at = at != NULL ? at + 10 : end; at < end && *at != '"'; at++) {
+        if (size + 1 < sizeof w->reject_reason) {
+            w->reject_reason[size++] = (char)*at;
+        }
+    }
+    w->reject_reason[size] = '\0';
+}
+
 static void publish(void *user, const char *topic, struct span payload)
 {
     struct ingest_world *w = user;
@@ -68,10 +81,7 @@ static void publish(void *user, const char *topic, struct span payload)
     (void)pthread_mutex_lock(w->lock);
     if (strncmp(topic, "reject/", 7) == 0) {
         w->rejects++;
-        const char *text = memmem(payload.data, payload.size, "\"reason\":\"", 10);
-        if (text != NULL) {
-            (void)sscanf(text + 10, "%40[a-z_]", w->reject_reason);
-        }
+        hear_reject(w, payload);
     } else if (wire_downlink_split(payload, &body, &signature) != WIRE_FINE ||
                wire_downlink_decode(body, &d, &detail) != WIRE_FINE ||
                ecdsa_verify(w->platform, body, signature) != RES_OK ||

@@ -1,4 +1,4 @@
-#include "session_server.h"
+#include "session_changes.h"
 
 #include <string.h>
 
@@ -315,8 +315,8 @@ struct session_answer session_changes_answer(const PGresult *rows, int row)
     return a;
 }
 
-enum res session_load_open(struct pg_conn *conn, const char *cart_ids, PGresult **ret_rows,
-                           struct err *why)
+enum res session_changes_load_open(struct pg_conn *conn, const char *cart_ids, PGresult **ret_rows,
+                                   struct err *why)
 {
     struct pg_params params;
     pg_params_init(&params);

@@ -1,11 +1,11 @@
-/* session_server.h: sessions, payments and weight mismatches in PostgreSQL.
+/* session_changes.h: sessions, payments and weight mismatches in PostgreSQL.
  *
  * Changes of a batch are gathered and then added to the caller's pipeline, which is one transaction
  * with the stream's watermark: that is what makes each change happen exactly once. Writes the
  * tables session, payment and weight_mismatch.
  */
-#ifndef SESSION_SERVER_H
-#define SESSION_SERVER_H
+#ifndef SESSION_CHANGES_H
+#define SESSION_CHANGES_H
 
 #include "pg_rows.h"
 #include "session.h"
@@ -74,7 +74,7 @@ struct session_answer session_changes_answer(const PGresult *rows, int row);
 
 /* The open sessions of these carts (a text array, pg_array_close): (cart_id, epoch, start_counter,
  * first_received_at). */
-MUST_CHECK enum res session_load_open(struct pg_conn *conn, const char *cart_ids,
-                                      PGresult **ret_rows, struct err *why);
+MUST_CHECK enum res session_changes_load_open(struct pg_conn *conn, const char *cart_ids,
+                                              PGresult **ret_rows, struct err *why);
 
 #endif
