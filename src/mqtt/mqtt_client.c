@@ -28,6 +28,8 @@
 #define STEP_MS_MAX 1000
 /* While TLS is being agreed libmosquitto does not say what it waits for. */
 #define CONNECTING_STEP_MS_MAX 50
+/* Then writes and callers have their turn. */
+#define PACKETS_A_TURN_MAX 64
 /* How long a goodbye may take. */
 #define GOODBYE_MS_MAX 1000
 
@@ -45,6 +47,8 @@ struct mqtt_client {
     /* of the running connection or attempt; only the stepping thread touches them */
     int64_t connect_deadline_ms;
     bool tcp_open;
+    bool left_over; /* OpenSSL holds bytes that poll(2) does not see */
+    bool called_back;
     bool lost; /* libmosquitto's callbacks fill in these; step reports them */
     bool arrived;
     enum res lost_cause;
@@ -188,6 +192,7 @@ static void on_message(struct mosquitto *m, void *context, const struct mosquitt
 {
     (void)m;
     struct mqtt_client *c = context;
+    c->called_back = true;
     if (c->settings.on_message == NULL) {
         return;
     }
@@ -211,6 +216,7 @@ static void on_message(struct mosquitto *m, void *context, const struct mosquitt
 
 static void answer(struct mqtt_client *c, bool subscription, int id, unsigned reason)
 {
+    c->called_back = true;
     struct mqtt_answer said = {.subscription = subscription, .id = id, .reason = reason};
     if (c->settings.on_answer != NULL) {
         c->settings.on_answer(c->settings.context, &said);
@@ -304,6 +310,9 @@ enum res mqtt_client_new(const struct mqtt_client_settings *settings, struct err
         goto out;
     }
     if (settings->threaded) {
+        /* One system call for many small messages. Our own loop knows of what is left over then; a
+         * manual caller's poll would not. */
+        SSL_CTX_set_read_ahead(c->tls, 1);
         c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (c->wake_fd < 0) {
             err_set(why, "no descriptor for an MQTT client (%s); raise the open-files limit",
@@ -365,6 +374,7 @@ static enum res begin(struct mqtt_client *c)
     c->lost = false;
     c->arrived = false;
     c->tcp_open = false;
+    c->left_over = false;
     c->tls_words[0] = '\0';
     c->connect_deadline_ms = now_ms() + c->settings.connect_timeout_ms;
     mosquitto_log_callback_set(c->mosquitto, on_log);
@@ -389,6 +399,9 @@ static int poll_once(struct mqtt_client *c, unsigned timeout_ms, short *ret_even
          .events = (short)(POLLIN | (want_write ? POLLOUT : 0))},
         {.fd = c->wake_fd, .events = POLLIN}, /* -1 is skipped */
     };
+    if (c->left_over) {
+        timeout_ms = 0;
+    }
     int n = poll(fds, 2, (int)(timeout_ms < longest ? timeout_ms : longest));
     if (n > 0 && (fds[1].revents & POLLIN) != 0) {
         uint64_t count;
@@ -397,6 +410,31 @@ static int poll_once(struct mqtt_client *c, unsigned timeout_ms, short *ret_even
     }
     *ret_events = n > 0 ? fds[0].revents : 0;
     return fds[0].fd;
+}
+
+static bool holds_bytes(struct mqtt_client *c)
+{
+    const SSL *ssl = mosquitto_ssl_get(c->mosquitto);
+    return mosquitto_socket(c->mosquitto) >= 0 && ssl != NULL && SSL_has_pending(ssl) == 1;
+}
+
+/* One read of libmosquitto's takes one packet; OpenSSL may hold many, and a part of the next, which
+ * only another read tells apart. EAGAIN may be left from a write: a callback is progress too. */
+static int read_packets(struct mqtt_client *c)
+{
+    int code = 0;
+    bool progress = false;
+    bool again = true;
+    for (int i = 0; again && i < PACKETS_A_TURN_MAX; i++) {
+        c->called_back = false;
+        errno = 0;
+        code = mosquitto_loop_read(c->mosquitto, 1);
+        bool did = c->called_back || errno != EAGAIN;
+        progress = progress || did;
+        again = code == 0 && !c->lost && did && holds_bytes(c);
+    }
+    c->left_over = code == 0 && !c->lost && progress && holds_bytes(c);
+    return code;
 }
 
 /* Lets libmosquitto read and write. */
@@ -412,8 +450,8 @@ static void drive(struct mqtt_client *c, int fd, short events)
         c->tcp_open = true;
     }
     int code = 0;
-    if (error == 0 && (events != 0 || connecting)) {
-        code = mosquitto_loop_read(c->mosquitto, 1);
+    if (error == 0 && (events != 0 || connecting || c->left_over)) {
+        code = read_packets(c);
         error = code != 0 ? errno : 0;
     }
     if (code == 0 && error == 0 && !c->lost) {

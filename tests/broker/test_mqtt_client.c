@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@
 
 #define WAIT_MS     10000
 #define THREADS     4
+#define FLOOD       3000
 #define EACH        200
 #define COMMAND_ID  "CART-0001"
 #define COMMAND     "cart/" COMMAND_ID "/command"
@@ -40,6 +42,7 @@ struct heard {
     atomic_int answers;
     atomic_int retained;
     atomic_int cause;
+    bool slow;
     char why[256];
     char property[64];
 };
@@ -65,6 +68,10 @@ static void on_message(void *context, const struct mqtt_message *message)
                    (const char *)message->property.value.data);
     (void)atomic_fetch_add(&h->retained, message->retained);
     (void)atomic_fetch_add(&h->messages, 1);
+    if (h->slow && atomic_load(&h->messages) % 500 == 1) { /* so that many wait in one read */
+        (void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    errno = EAGAIN; /* as a callback may leave it */
 }
 
 static void on_answer(void *context, const struct mqtt_answer *answer)
@@ -347,6 +354,37 @@ static void publishes_from_several_threads_at_once(void **state)
     mqtt_client_free(client);
 }
 
+static void hears_every_message_of_a_flood(void **state)
+{
+    (void)state;
+    struct heard at_cart = {.slow = true};
+    struct heard at_worker = {0};
+    struct mqtt_client_settings s = settings_for(&cart_files, &at_cart);
+    s.threaded = true;
+    s.receive_max = 500;
+    struct mqtt_client *cart = client_with(&s);
+    s = settings_for(&worker_files, &at_worker);
+    s.threaded = true;
+    s.queued_max = FLOOD;
+    s.send_max = 500;
+    struct mqtt_client *worker = client_with(&s);
+    assert_int_equal(mqtt_client_connect(cart, NULL), RES_OK);
+    assert_int_equal(mqtt_client_connect(worker, NULL), RES_OK);
+    wait_for(NULL, &at_cart.connected, 1);
+    wait_for(NULL, &at_worker.connected, 1);
+    assert_int_equal(mqtt_client_subscribe(cart, COMMAND, NULL), RES_OK);
+    wait_for(NULL, &at_cart.answers, 1);
+    for (int i = 0; i < FLOOD; i++) {
+        assert_int_equal(mqtt_client_publish(worker, COMMAND, SPAN_LIT("x"), false, NULL, NULL),
+                         RES_OK);
+    }
+    wait_for(NULL, &at_cart.messages, FLOOD);
+    wait_for(NULL, &at_worker.answers, FLOOD);
+    mqtt_client_free(cart);
+    mqtt_client_free(worker);
+    assert_int_equal(at_cart.messages, FLOOD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +397,7 @@ int main(void)
         cmocka_unit_test(does_not_reconnect_a_device_by_itself),
         cmocka_unit_test(brings_a_server_back_by_itself),
         cmocka_unit_test(publishes_from_several_threads_at_once),
+        cmocka_unit_test(hears_every_message_of_a_flood),
     };
     if (!broker_fixture_start(&fixture)) {
         return 77;
