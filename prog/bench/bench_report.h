@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #define BENCH_REPORT_ROWS_MAX 32
-#define BENCH_REPORT_TEXT     240
+#define BENCH_REPORT_TEXT     320
 
 struct bench_report_row {
     const char *id;   /* of the target, "P1" */

@@ -1,6 +1,7 @@
 #include "bench_verify.h"
 
 #include <ctype.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #define TURN_MESSAGES 500
 #define KEYS          32
+#define CORES_MAX     64
 
 static _Noreturn void die(const char *what)
 {
@@ -152,4 +154,42 @@ double bench_verify_run(const struct bench_load_cart *carts, size_t cart_count,
         ecdsa_public_free(keys[i]);
     }
     return v;
+}
+
+struct core {
+    pthread_t thread;
+    double until;
+    double verified;
+};
+
+static void *run_core(void *user)
+{
+    struct core *c = user;
+    struct raw raw;
+    raw_init(&raw);
+    while (bench_clock_wall() < c->until) {
+        (void)raw_turn(&raw);
+        c->verified += TURN_MESSAGES;
+    }
+    EVP_PKEY_CTX_free(raw.context);
+    return NULL;
+}
+
+double bench_verify_cores(size_t cores, double seconds)
+{
+    struct core all[CORES_MAX];
+    double verified = 0;
+    double start = bench_clock_wall();
+    cores = cores > CORES_MAX ? CORES_MAX : cores;
+    for (size_t i = 0; i < cores; i++) {
+        all[i] = (struct core){.until = start + seconds};
+        if (pthread_create(&all[i].thread, NULL, run_core, &all[i]) != 0) {
+            die("no thread");
+        }
+    }
+    for (size_t i = 0; i < cores; i++) {
+        (void)pthread_join(all[i].thread, NULL);
+        verified += all[i].verified;
+    }
+    return verified / (bench_clock_wall() - start);
 }

@@ -13,4 +13,8 @@ double bench_verify_run(const struct bench_load_cart *carts, size_t cart_count,
                         const struct bench_load_run *run, double seconds,
                         struct bench_report *report);
 
+/* OpenSSL's loop on `cores` cores at once, for `seconds` of wall clock: what the machine gives at
+ * this moment, verifications a second in all. */
+double bench_verify_cores(size_t cores, double seconds);
+
 #endif

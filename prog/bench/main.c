@@ -19,12 +19,13 @@ struct options {
     bool no_broker;
     size_t carts;
     size_t messages;
+    unsigned rounds;
     double seconds;
 };
 
 static const char usage[] =
-    "usage: endcap-bench [--json] [--carts N] [--messages N] [--seconds S] [--no-memory] "
-    "[--no-broker]\n"
+    "usage: endcap-bench [--json] [--carts N] [--messages N] [--seconds S] [--rounds N]\n"
+    "       [--no-memory] [--no-broker]\n"
     "Measures targets P1..P5, P25, P29 and P30, each beside its baseline, with fsync on, and "
     "prints "
     "a table.\n"
@@ -32,6 +33,7 @@ static const char usage[] =
     "  --carts N     carts that send (1..1000, default 64)\n"
     "  --messages N  messages of each run, signed beforehand (default 100000)\n"
     "  --seconds S   for the loops without messages (default 3)\n"
+    "  --rounds N    each run so often, the best one counts (default 2)\n"
     "  --no-memory, --no-broker  leave P2, P4, P25 and P29, or P3 and P5, out\n";
 
 static bool read_number(const char *text, double least, double most, double *ret)
@@ -48,11 +50,15 @@ static bool read_number(const char *text, double least, double most, double *ret
 /* -1: go on; otherwise the exit status. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-    static const struct option names[] = {
-        {"json", no_argument, NULL, 'j'},           {"carts", required_argument, NULL, 'c'},
-        {"messages", required_argument, NULL, 'm'}, {"seconds", required_argument, NULL, 's'},
-        {"no-memory", no_argument, NULL, 'M'},      {"no-broker", no_argument, NULL, 'B'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"json", no_argument, NULL, 'j'},
+                                          {"carts", required_argument, NULL, 'c'},
+                                          {"messages", required_argument, NULL, 'm'},
+                                          {"seconds", required_argument, NULL, 's'},
+                                          {"rounds", required_argument, NULL, 'r'},
+                                          {"no-memory", no_argument, NULL, 'M'},
+                                          {"no-broker", no_argument, NULL, 'B'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     double number = 0;
     for (int c = 0; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         if (c == 'j') {
@@ -65,6 +71,8 @@ static int read_options(int argc, char **argv, struct options *o)
             o->carts = (size_t)number;
         } else if (c == 'm' && read_number(optarg, 1000, 1e7, &number)) {
             o->messages = (size_t)number;
+        } else if (c == 'r' && read_number(optarg, 1, 100, &number)) {
+            o->rounds = (unsigned)number;
         } else if (c == 's' && read_number(optarg, 0.1, 600, &number)) {
             o->seconds = number;
         } else {
@@ -114,100 +122,152 @@ static void measure_store(struct bench *b)
     (void)rmdir(directory);
 }
 
-/* P2 and what comes with it; and P29, which wants everything, PostgreSQL too, on one core first. */
-static void measure_memory(struct bench *b)
+static void keep_best(struct bench_ingest_figure *best, const struct bench_ingest_figure *next)
+{
+    double again = best->again_per_second > next->again_per_second ? best->again_per_second
+                                                                   : next->again_per_second;
+    if (next->per_second > best->per_second) {
+        *best = *next;
+    }
+    best->again_per_second = again;
+}
+
+/* From memory, with a PostgreSQL of its own on the same cores; false: there is none here. */
+static bool memory_round(struct bench *b, const struct bench_load_run *run, unsigned workers,
+                         struct bench_ingest_figure *best)
 {
     struct bench_ingest_world world;
-    struct bench_ingest_figure one;
-    struct bench_ingest_figure all;
-    struct bench_load_run run;
+    struct bench_ingest_figure figure;
+    if (!bench_ingest_start(b->carts, b->o.carts, true, &world)) {
+        return false;
+    }
+    bench_ingest_memory(&world, run, workers, &figure);
+    bench_ingest_stop(&world);
+    keep_best(best, &figure);
+    return true;
+}
+
+static bool one_core_round(struct bench *b, const struct bench_load_run *run,
+                           struct bench_ingest_figure *best)
+{
     cpu_set_t every;
     cpu_set_t first;
     CPU_ZERO(&first);
     CPU_SET(0, &first);
-    next_run(b, &run);
     if (sched_getaffinity(0, sizeof every, &every) != 0 ||
         sched_setaffinity(0, sizeof first, &first) != 0) {
         perror("endcap-bench: cannot choose a core");
         exit(1);
     }
-    if (!bench_ingest_start(b->carts, b->o.carts, true, &world)) {
-        return;
-    }
-    bench_ingest_memory(&world, &run, 1, &one);
-    bench_ingest_stop(&world);
+    bool ran = memory_round(b, run, 1, best);
     (void)sched_setaffinity(0, sizeof every, &every);
-    if (!bench_ingest_start(b->carts, b->o.carts, true, &world)) {
-        return;
+    return ran;
+}
+
+/* P2 and what comes with it. */
+static void measure_memory(struct bench *b)
+{
+    struct bench_ingest_figure one = {0};
+    struct bench_ingest_figure all = {0};
+    struct bench_load_run run;
+    double at_once = 0;
+    next_run(b, &run);
+    for (unsigned i = 0; i < b->o.rounds; i++) {
+        double now = bench_verify_cores((size_t)b->cores, 1);
+        at_once = now > at_once ? now : at_once;
+        if (!memory_round(b, &run, 0, &all) || !one_core_round(b, &run, &one)) {
+            bench_load_run_free(&run);
+            return;
+        }
     }
-    bench_ingest_memory(&world, &run, 0, &all);
-    bench_ingest_stop(&world);
     bench_load_run_free(&run);
+    double base = b->v * b->cores;
+    double cpu = all.cpu + all.database_cpu;
     struct bench_report_row *row =
         bench_report_add(&b->report, "P2", "ingest from memory, all cores", "messages/s",
-                         all.per_second, "V x C", b->v * b->cores, 0.8, 0.88);
-    bench_report_note(row, "durable; batches of %.0f, %.1f ms a commit", all.batch, all.commit_ms);
+                         all.per_second, "V x C", base, 0.8, 0.88);
+    bench_report_note(row,
+                      "durable; batches of %.0f, %.1f ms a commit; OpenSSL's loop on all cores at "
+                      "once ran at %.0f/s; by its CPU alone %.0f/s",
+                      all.batch, all.commit_ms, at_once, b->cores / cpu);
     (void)bench_report_add(&b->report, "P4", "duplicates rejected, all cores", "messages/s",
-                           all.again_per_second, "V x C", b->v * b->cores, 10, 20);
-    row = bench_report_add(&b->report, "P25", "CPU of a message from memory", "us",
-                           (all.cpu + all.database_cpu) * 1e6, "1/V", 1e6 / b->v, 1.6, 1.35);
+                           all.again_per_second, "V x C", base, 10, 20);
+    row = bench_report_add(&b->report, "P25", "CPU of a message from memory", "us", cpu * 1e6,
+                           "1/V", 1e6 / b->v, 1.6, 1.35);
     bench_report_note(row, "ingest %.1f us, its PostgreSQL backend %.1f us", all.cpu * 1e6,
                       all.database_cpu * 1e6);
     (void)bench_report_add(&b->report, "P29", "P2 on all cores against one", "messages/s",
                            all.per_second, "all processes on one core", one.per_second, 1.85, 1.95);
 }
 
-static double broker_ingest(struct bench *b, const struct bench_broker *broker, bool durable,
-                            struct bench_ingest_figure *ret)
+static bool broker_round(struct bench *b, const struct bench_broker *broker, bool durable,
+                         struct bench_ingest_figure *best)
 {
     struct bench_ingest_world world;
+    struct bench_ingest_figure figure;
     struct bench_load_run run;
     if (!bench_ingest_start(b->carts, b->o.carts, durable, &world)) {
-        return 0;
+        return false;
     }
     next_run(b, &run);
-    bench_ingest_broker(&world, broker, &run, ret);
+    bench_ingest_broker(&world, broker, &run, &figure);
     bench_ingest_stop(&world);
     bench_load_run_free(&run);
-    return ret->per_second;
+    keep_best(best, &figure);
+    return true;
+}
+
+static void bare_round(struct bench *b, const struct bench_broker *broker,
+                       struct bench_broker_figure *best)
+{
+    struct bench_broker_figure figure;
+    struct bench_load_run run;
+    next_run(b, &run);
+    bench_broker_run(broker, b->carts, b->o.carts, &run, &figure);
+    bench_load_run_free(&run);
+    if (figure.per_second > best->per_second) {
+        *best = figure;
+    }
 }
 
 static void measure_broker(struct bench *b)
 {
     struct bench_broker broker;
-    struct bench_broker_figure bare;
-    struct bench_ingest_figure durable;
-    struct bench_ingest_figure loose;
-    struct bench_load_run run;
+    struct bench_broker_figure bare = {0};
+    struct bench_ingest_figure durable = {0};
+    struct bench_ingest_figure loose = {0};
     if (!bench_broker_start(b->carts, b->o.carts, &broker)) {
         return;
     }
-    next_run(b, &run);
-    bench_broker_run(&broker, b->carts, b->o.carts, &run, &bare);
-    bench_load_run_free(&run);
-    double p3 = broker_ingest(b, &broker, true, &durable);
-    double off = p3 > 0 ? broker_ingest(b, &broker, false, &loose) : 0;
+    bool ran = true;
+    for (unsigned i = 0; i < b->o.rounds && ran; i++) {
+        bare_round(b, &broker, &bare);
+        ran = broker_round(b, &broker, true, &durable) && broker_round(b, &broker, false, &loose);
+    }
     bench_broker_stop(&broker);
-    if (p3 <= 0 || off <= 0) {
+    if (!ran) {
         return;
     }
+    double base = b->cores / (1 / b->v + 1 / bare.per_second);
     struct bench_report_row *row =
-        bench_report_add(&b->report, "P3", "end to end through Mosquitto", "messages/s", p3,
-                         "C/(1/V + 1/B)", b->cores / (1 / b->v + 1 / bare.per_second), 0.75, 0.85);
+        bench_report_add(&b->report, "P3", "end to end through Mosquitto", "messages/s",
+                         durable.per_second, "C/(1/V + 1/B)", base, 0.75, 0.85);
     bench_report_note(row,
                       "B %.0f/s, which costs %.0f us of CPU a message (%.0f us the broker, the "
-                      "rest carts and receiver on the same cores): no more than %.0f/s fit here",
+                      "rest carts and receiver on the same cores): no more than %.0f/s fit here; "
+                      "ingest %.0f us",
                       bare.per_second, bare.all_cpu * 1e6, bare.broker_cpu * 1e6,
-                      b->cores / (1 / b->v + bare.all_cpu));
-    row = bench_report_add(&b->report, "P5", "P3, with fsync against without", "messages/s", p3,
-                           "the same without fsync in telemetry and PostgreSQL", off, 0.9, 0.95);
+                      b->cores / (1 / b->v + bare.all_cpu), durable.cpu * 1e6);
+    row = bench_report_add(&b->report, "P5", "P3, with fsync against without", "messages/s",
+                           durable.per_second, "the same without fsync in telemetry and PostgreSQL",
+                           loose.per_second, 0.9, 0.95);
     bench_report_note(row, "%.1f and %.1f ms a commit, batches of %.0f and %.0f", durable.commit_ms,
                       loose.commit_ms, durable.batch, loose.batch);
 }
 
 int main(int argc, char **argv)
 {
-    struct bench b = {.o = {.carts = 64, .messages = 100000, .seconds = 3}};
+    struct bench b = {.o = {.carts = 64, .messages = 100000, .rounds = 2, .seconds = 3}};
     int status = read_options(argc, argv, &b.o);
     if (status >= 0) {
         return status;

@@ -295,7 +295,7 @@ static void loses_no_acknowledged_batch_to_kill_9(void **state)
     (void)state;
     struct rng rng;
     rng_init(&rng, telemetry_fixture_seed());
-    for (int round = 0; round < 40; round++) {
+    for (int round = 0; round < 25; round++) {
         struct telemetry_fixture x;
         telemetry_fixture_init(&x);
         size_t batches = 1 + rng_below(&rng, round % 8 == 0 ? 150 : 20);
