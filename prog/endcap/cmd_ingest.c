@@ -14,7 +14,7 @@
 struct process {
     struct service service;
     struct ingest *ingest;
-    struct mqtt_client *mqtt;
+    struct mqtt_client *_Atomic mqtt; /* NULL until there is one; the committer publishes */
     _Atomic bool stopping;
 };
 
@@ -22,7 +22,7 @@ static void on_connect(void *context)
 {
     struct process *p = context;
     int id;
-    enum res r = mqtt_client_subscribe(p->mqtt, TOPIC, &id);
+    enum res r = mqtt_client_subscribe(atomic_load(&p->mqtt), TOPIC, &id);
     ingest_note_broker(p->ingest, r == RES_OK);
     log_event(LOG_INFO, "broker_connected", LOG_TEXT("subscribed", res_name(r)), LOG_END);
 }
@@ -58,8 +58,9 @@ static void on_message(void *context, const struct mqtt_message *message)
 static void publish(void *user, const char *topic, struct span payload)
 {
     struct process *p = user;
-    if (p->mqtt != NULL) {
-        enum res r = mqtt_client_publish(p->mqtt, topic, payload, false, NULL, NULL);
+    struct mqtt_client *mqtt = atomic_load(&p->mqtt);
+    if (mqtt != NULL) {
+        enum res r = mqtt_client_publish(mqtt, topic, payload, false, NULL, NULL);
         (void)r;
     }
 }
@@ -111,8 +112,10 @@ static enum res connect_broker(struct process *p, struct err *why)
     m.on_disconnect = on_disconnect;
     m.on_message = on_message;
     m.on_answer = on_answer;
-    enum res r = mqtt_client_new(&m, why, &p->mqtt);
-    return r == RES_OK ? mqtt_client_connect(p->mqtt, why) : r;
+    struct mqtt_client *mqtt = NULL;
+    enum res r = mqtt_client_new(&m, why, &mqtt);
+    atomic_store(&p->mqtt, mqtt);
+    return r == RES_OK ? mqtt_client_connect(mqtt, why) : r;
 }
 
 static enum res serve(struct process *p, struct err *why)
@@ -137,7 +140,7 @@ static enum res serve(struct process *p, struct err *why)
         log_event(LOG_WARN, "stopped_unflushed", LOG_END); /* the carts send it again */
     }
     ingest_free(p->ingest); /* first: it publishes */
-    mqtt_client_free(p->mqtt);
+    mqtt_client_free(atomic_load(&p->mqtt));
     return r;
 }
 

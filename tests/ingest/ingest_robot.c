@@ -497,7 +497,7 @@ const struct ingest_robot_frame *ingest_robot_end(struct ingest_robot *r, const 
     if (token != NULL) {
         e.session_end.payment_token = span_text(token, 64);
         e.session_end.payment_amount = r->fold.total_minor;
-        e.session_end.payment_status = WIRE_APPROVED;
+        e.session_end.payment_status = r->declined ? WIRE_DECLINED : WIRE_APPROVED;
     }
     return ingest_robot_make(r, &e);
 }

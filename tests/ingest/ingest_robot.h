@@ -33,6 +33,7 @@ struct ingest_robot {
     int64_t time_ms;
     char session[WIRE_SESSION_ID_BYTES + 1]; /* "" when none is open */
     int64_t line;
+    bool declined; /* the terminal declines the next payment */
     struct reconcile fold;
     struct ingest_robot_frame *frames;
     size_t frame_count;

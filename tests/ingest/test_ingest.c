@@ -1,10 +1,12 @@
 /* The pipeline with real PostgreSQL and real telemetry, offered messages from memory. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -238,6 +240,31 @@ static void waits_for_postgresql_and_goes_on_by_itself(void **state)
     assert_int_equal(pg_cluster_start(&world.pg.cluster, &why), RES_OK);
     ingest_world_flush(&world);
     world.super = pg_fixture_superuser(&world.pg);
+    ingest_world_wait_ack(&world, r, r->counter);
+    assert_int_equal(ingest_state(world.ingest), INGEST_RUNNING);
+    ingest_world_expect(&world, "SELECT reconcile_state FROM session", "reconciled");
+    assert_int_equal(stored_in_telemetry(), r->counter);
+}
+
+/* A limit on the size of files stands in for a full disk: writes fail, then go on. */
+static void waits_for_the_disk_and_acknowledges_nothing_meanwhile(void **state)
+{
+    (void)state;
+    struct ingest_robot *r = &world.robots[0];
+    struct rlimit before;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit tight = {4096, before.rlim_max};
+    trip(r, 20, "pay-token-00000001");
+    ingest_world_offer(&world, r, &r->frames[0]);
+    ingest_world_flush(&world);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    offer_all(r, 1);
+    assert_int_equal(ingest_flush(world.ingest, 500), RES_AGAIN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(ingest_state(world.ingest), INGEST_WAITS_FOR_DISK);
+    assert_int_equal(ingest_world_number(&world, "SELECT watermark FROM cart_stream"), 1);
+    ingest_world_flush(&world);
     ingest_world_wait_ack(&world, r, r->counter);
     assert_int_equal(ingest_state(world.ingest), INGEST_RUNNING);
     ingest_world_expect(&world, "SELECT reconcile_state FROM session", "reconciled");
@@ -546,6 +573,22 @@ static void a_token_pays_for_one_session(void **state)
     assert_int_equal(ingest_world_number(&world, "SELECT count(*) FROM payment"), 1);
 }
 
+static void a_declined_payment_is_refused_and_reported(void **state)
+{
+    (void)state;
+    struct ingest_robot *r = &world.robots[0];
+    (void)ingest_robot_start(r);
+    (void)ingest_robot_scan(r, 100);
+    r->declined = true;
+    (void)ingest_robot_end(r, "pay-token-00000001");
+    offer_all(r, 0);
+    ingest_world_flush(&world);
+    assert_false(r->payment_accepted);
+    assert_string_equal(r->payment_reason, "declined");
+    ingest_world_expect(&world, "SELECT status || outcome FROM payment", "declinedrefused");
+    ingest_world_expect(&world, "SELECT reconcile_reasons[1] FROM session", "payment_refused");
+}
+
 static void a_basket_that_does_not_add_up_is_reported(void **state)
 {
     (void)state;
@@ -691,6 +734,7 @@ int main(void)
         cmocka_unit_test_setup(what_only_telemetry_has_is_applied_at_the_next_start, fresh),
         cmocka_unit_test_setup(two_processes_share_one_cart, fresh),
         cmocka_unit_test_setup(waits_for_postgresql_and_goes_on_by_itself, fresh),
+        cmocka_unit_test_setup(waits_for_the_disk_and_acknowledges_nothing_meanwhile, fresh),
         cmocka_unit_test_setup(a_gap_record_accounts_for_what_is_lost, fresh),
         cmocka_unit_test_setup(a_gap_record_far_ahead_lets_the_stream_go_on, fresh),
         cmocka_unit_test_setup(a_counter_too_far_ahead_is_left_to_be_sent_again, fresh),
@@ -706,6 +750,7 @@ int main(void)
         cmocka_unit_test_setup(a_start_abandons_the_open_session, fresh),
         cmocka_unit_test_setup(illegal_steps_are_recorded_and_acknowledged, fresh),
         cmocka_unit_test_setup(a_token_pays_for_one_session, fresh),
+        cmocka_unit_test_setup(a_declined_payment_is_refused_and_reported, fresh),
         cmocka_unit_test_setup(a_basket_that_does_not_add_up_is_reported, fresh),
         cmocka_unit_test_setup(a_second_identity_is_a_conflict, fresh),
         cmocka_unit_test_setup(a_session_that_the_worker_ended_is_closed_for_ingest, fresh),
