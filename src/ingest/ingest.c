@@ -237,7 +237,7 @@ static void recover(struct ingest *in, enum res res, unsigned tries, const struc
     }
 }
 
-/* Until it is committed, or we are stopped (false). A data error is left to the caller. */
+/* Until it is committed, or we are stopped (false). What the model refuses is the caller's. */
 static bool commit_batch(struct ingest *in, bool muted, enum res *ret_res)
 {
     struct err why;
@@ -256,7 +256,7 @@ static bool commit_batch(struct ingest *in, bool muted, enum res *ret_res)
             enter(in, INGEST_RUNNING, "storing events again");
             ingest_commit_answer(&in->commit);
         }
-        if (res == RES_OK || res == RES_INVALID || res == RES_LIMIT) {
+        if (res == RES_OK || in->commit.refused) {
             *ret_res = res;
             return true;
         }
@@ -283,7 +283,10 @@ static bool commit_singly(struct ingest *in, struct ingest_message *const *messa
         if (res != RES_OK && !commit_batch(in, true, &res)) {
             return false;
         }
-        assert(res == RES_OK); /* filing an event needs nothing but its text */
+        if (res != RES_OK) {
+            /* Not even filed: its cart is not in the model. It stays unacknowledged. */
+            INGEST_COUNT(&in->counters, illegal, 1);
+        }
     }
     return true;
 }

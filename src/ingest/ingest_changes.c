@@ -409,14 +409,13 @@ enum res ingest_changes_commit(struct ingest_changes *c, struct pg_conn *conn, c
         return res;
     }
     res = add_all(c, conn, writer, position, &v.answers, why);
-    enum res finished = pg_conn_pipeline_finish(conn, visit, &v, res == RES_OK ? why : NULL);
     if (res != RES_OK) {
-        /* Half a batch may have been sent: the connection is dropped so that nothing of it stays.
-         */
-        return res;
+        /* Half a batch was sent and must not be committed: without its connection it is not. */
+        return pg_conn_reconnect(conn, NULL) == RES_OK ? res : RES_UNAVAILABLE;
     }
-    if (finished == RES_INVALID && strcmp(pg_conn_sqlstate(conn), CONFLICT_SQLSTATE) == 0) {
+    res = pg_conn_pipeline_finish(conn, visit, &v, why);
+    if (res == RES_INVALID && strcmp(pg_conn_sqlstate(conn), CONFLICT_SQLSTATE) == 0) {
         return RES_CONFLICT;
     }
-    return finished;
+    return res == RES_CONFLICT ? RES_INVALID : res; /* a unique row that is not ours */
 }

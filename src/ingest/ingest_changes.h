@@ -85,7 +85,7 @@ typedef void (*ingest_changes_answer)(void *user, const struct session_answer *a
 
 /* One transaction. RES_CONFLICT: a stream was changed by somebody else. RES_UNAVAILABLE: no word
  * from the server, it may or may not have happened. RES_INVALID: a row breaks a rule of the model;
- * *why names it. RES_AGAIN: deadlock, do it again. Others as pg_conn_run. */
+ * *why names it. RES_LIMIT: too large. RES_AGAIN: deadlock, do it again. Others as pg_conn_run. */
 MUST_CHECK enum res ingest_changes_commit(struct ingest_changes *c, struct pg_conn *conn,
                                           const char *writer, int64_t position,
                                           ingest_changes_answer answer, void *user,

@@ -586,8 +586,10 @@ static enum res attempt(struct ingest_commit *c, struct err *why)
     if (res != RES_OK || !ingest_changes_any(&c->changes)) {
         return res;
     }
-    return ingest_changes_commit(&c->changes, c->conn, c->writer, c->partial ? 0 : c->position,
-                                 take_answer, c, why);
+    res = ingest_changes_commit(&c->changes, c->conn, c->writer, c->partial ? 0 : c->position,
+                                take_answer, c, why);
+    c->refused = res == RES_INVALID || res == RES_LIMIT;
+    return res;
 }
 
 enum res ingest_commit_attempt(struct ingest_commit *c, bool muted, struct err *why)
@@ -596,6 +598,7 @@ enum res ingest_commit_attempt(struct ingest_commit *c, bool muted, struct err *
     ingest_apply_reset(&c->apply);
     c->apply.muted = muted;
     c->disk_failed = false;
+    c->refused = false;
     enum res res = attempt(c, why);
     if (res != RES_OK) {
         drop_carts(c);

@@ -45,6 +45,7 @@ struct ingest_commit {
     telemetry_position position; /* of the last block */
     bool partial;                /* the block's other events are still to come: no checkpoint yet */
     bool disk_failed;            /* the last attempt failed at telemetry */
+    bool refused;                /* PostgreSQL refused its rows: a rule of the model is broken */
     struct ingest_item items[INGEST_BATCH_MAX];
     size_t count;
     struct telemetry_event events[INGEST_BATCH_MAX];
@@ -65,8 +66,9 @@ void ingest_commit_begin(struct ingest_commit *c, struct ingest_message *const *
                          size_t count);
 /* One attempt at the batch. RES_OK: committed; RES_CONFLICT, RES_AGAIN: try again at once;
  * RES_FULL, RES_IO: telemetry could not be written; RES_UNAVAILABLE: PostgreSQL is away (reconnect
- * first); RES_INVALID: an event can't be applied: split the batch, and when it has one message try
- * again with `muted`. After a failure nothing of the batch is in memory. */
+ * first). With c->refused, whatever the result, an event cannot be applied: split the batch, and
+ * when it has one message try again with `muted`. After a failure nothing of the batch is in
+ * memory. */
 MUST_CHECK enum res ingest_commit_attempt(struct ingest_commit *c, bool muted, struct err *why);
 /* After a committed attempt: commit-acks, payment answers, products, rejects. */
 void ingest_commit_answer(struct ingest_commit *c);

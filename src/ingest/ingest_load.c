@@ -93,13 +93,18 @@ static enum res fold(void *user, const struct telemetry_event *stored, telemetry
     return session_apply(r->session, &in, &older, &step);
 }
 
-/* The session as it was when PostgreSQL was last written: its events up to the watermark. */
+/* The session as it was when PostgreSQL was last written: its events up to the watermark. Streams
+ * were read first: if the session is newer than they are, their version tells before anything is
+ * written. */
 static enum res load_session(struct loader *l, struct ingest_device *device, int64_t epoch,
                              int64_t start_counter, int64_t first_received_ms, struct err *why)
 {
     struct ingest_stream *stream = ingest_cart_stream(device->cart, epoch);
     if (stream == NULL) {
         return RES_OK; /* of an epoch that is gone: the next start abandons it in PostgreSQL */
+    }
+    if (start_counter > stream->window.watermark) {
+        return RES_CONFLICT; /* another process was here between our two looks */
     }
     struct session *session = malloc(sizeof *session);
     if (session == NULL) {

@@ -8,8 +8,9 @@
 #include "pg_conn.h"
 #include "telemetry.h"
 
-/* Loads the cart of every device in the list that has none. All or some on failure. Errors as
- * pg_conn_run and telemetry_read_stream. */
+/* Loads the cart of every device in the list that has none; on failure none of them is loaded.
+ * RES_CONFLICT: another process changed them meanwhile, load again. Else as pg_conn_run and
+ * telemetry_read_stream. */
 MUST_CHECK enum res ingest_load_carts(struct ingest_devices *devices,
                                       struct ingest_device *const *list, size_t count,
                                       struct pg_conn *conn, struct telemetry *telemetry,
