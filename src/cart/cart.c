@@ -51,7 +51,7 @@ enum res cart_init(struct cart *c, const struct cart_settings *settings,
     } else {
         return r;
     }
-    r = cart_event_recover(c, true);
+    r = cart_event_start(c);
     if (r != RES_OK) {
         return r;
     }
@@ -73,7 +73,7 @@ enum res cart_init(struct cart *c, const struct cart_settings *settings,
 void cart_tick(struct cart *c, struct cart_time now)
 {
     c->now = now;
-    if (c->behind && cart_event_recover(c, false) != RES_OK) {
+    if (c->behind && cart_event_recover(c) != RES_OK) {
         cart_sender_tick(c);
         return;
     }
@@ -220,5 +220,5 @@ bool cart_has_trip(const struct cart *c)
 
 int64_t cart_unacknowledged(const struct cart *c)
 {
-    return flash_queue_next_counter(&c->store.queue) - 1 - c->acked;
+    return flash_queue_next_counter(&c->store.queue) - 1 - c->ledger.acked;
 }

@@ -66,7 +66,8 @@ struct cart_settings {
 };
 
 /* Watches what is made; for test and demonstration, NULL in a shipping cart. Called after the
- * event is on flash and before it can be sent; at start-up again for each event on flash. */
+ * event and a snapshot that includes it are on flash, and before it can be sent; at start-up again
+ * for each event on flash. */
 struct cart_observer {
     void *context;
     void (*event)(void *context, int64_t epoch, int64_t counter, struct span body);
@@ -104,20 +105,20 @@ struct cart {
     /* event */
     bool boot_due;
     bool behind;           /* events on flash wait to be folded in */
+    bool line_due;         /* the newest event's line is not on flash */
     bool unsaved;          /* the ledger is newer than its snapshot */
-    int64_t saved_through; /* what the snapshot includes: no later event may leave flash */
+    int64_t saved_through; /* what the snapshot includes: no later event may be sent or released */
+    int64_t observed_through;
     bool asleep;
     int64_t input_ms; /* last input of the shopper, or the hold */
     /* sender */
     bool connected;
     bool connecting;
     uint32_t failures;
-    int64_t connect_ms; /* when to try, or since when we do */
-    int64_t acked;      /* everything through here is on the platform's disk */
-    int64_t next_send;  /* in order */
-    int64_t gap_first;  /* counters of the gap records that name lost counters, 0: none; they are */
-    int64_t gap_last;   /* sent ahead of the order: the watermark can't pass a hole without them */
-    int64_t next_gap;
+    int64_t connect_ms;     /* when to try, or since when we do */
+    int64_t acked;          /* everything through here is on the platform's disk */
+    int64_t next_send;      /* in order */
+    int64_t next_gap;       /* gap records with lost counters are sent ahead: from here on */
     int64_t resent_through; /* sent more than once up to here */
     int64_t progress_ms;
     int64_t resend_after_ms;
@@ -132,8 +133,6 @@ struct cart {
     int64_t answer_ms;
     int64_t refresh_ms;
     int64_t gap_ms;
-    int64_t damage_from; /* taken from the queue, not yet reported; 0: none */
-    int64_t damage_to;
     /* prices */
     int64_t ask_ms; /* since when an answer is awaited */
     int64_t ask_after_ms;

@@ -14,8 +14,12 @@
  * filled in; so is the session of a trip's start. RES_FULL: refused for this class and counted. */
 MUST_CHECK enum res cart_event_emit(struct cart *c, enum flash_queue_class class,
                                     struct wire_event *event);
-/* Folds in what is on flash beyond the ledger. */
-MUST_CHECK enum res cart_event_recover(struct cart *c, bool starting);
+/* After power-up: folds in what is on flash beyond the ledger, and decides what is void. */
+MUST_CHECK enum res cart_event_start(struct cart *c);
+/* Later: folds in what could not be at the time. */
+MUST_CHECK enum res cart_event_recover(struct cart *c);
+/* Notes what the queue has lost. */
+void cart_event_take_damage(struct cart *c);
 void cart_event_save(struct cart *c);
 /* "{cartId}.{epoch}.{start}" of the open trip; empty when there is none. */
 struct span cart_event_session(const struct cart *c, char text[WIRE_SESSION_ID_BYTES]);
@@ -84,8 +88,6 @@ void cart_command_frame(struct cart *c, struct span frame);
 /* --- cart_sender.c: the connection, sending in order, release --- */
 
 void cart_sender_init(struct cart *c);
-/* A gap record with lost counters was made: it goes ahead of the order. */
-void cart_sender_gap(struct cart *c, int64_t counter);
 void cart_sender_connected(struct cart *c);
 void cart_sender_disconnected(struct cart *c);
 void cart_sender_acknowledged(struct cart *c, const struct wire_commit_ack *ack);

@@ -171,39 +171,40 @@ static bool lowest_refused(const struct cart *c, enum flash_queue_class *ret_cla
     return false;
 }
 
+/* The first lost range that no gap record has told of. */
+static const struct cart_void *untold(const struct cart *c)
+{
+    for (size_t i = 0; i < CART_VOIDS_MAX; i++) {
+        if (c->ledger.voids[i].from != 0 && c->ledger.voids[i].told == 0) {
+            return &c->ledger.voids[i];
+        }
+    }
+    return NULL;
+}
+
 static void report_gap(struct cart *c)
 {
     enum flash_queue_class class;
-    if (c->damage_from == 0) {
-        int64_t from;
-        int64_t to;
-        if (flash_queue_damage(&c->store.queue, &from, &to) == RES_OK) {
-            c->damage_from = from;
-            c->damage_to = to;
-        }
-    }
+    cart_event_take_damage(c);
+    const struct cart_void *lost = untold(c);
     /* What had no room is reported when there is room again, with all of it in one record. */
     bool refused = lowest_refused(c, &class) &&
                    flash_queue_has_room(&c->store.queue, class, WIRE_EVENT_BYTES_MAX) &&
                    c->now.uptime_ms - c->gap_ms >= CART_GAP_REPEAT_MS;
-    if (c->damage_from == 0 && !refused) {
+    if (lost == NULL && !refused) {
         return;
     }
     struct wire_event e;
     wire_event_init(&e, WIRE_FAULT);
     e.fault.code = WIRE_FAULT_GAP;
-    e.fault.severity = c->damage_from != 0 ? WIRE_HIGH : WIRE_MEDIUM;
-    e.fault.gap_from = c->damage_from;
-    e.fault.gap_to = c->damage_to;
+    e.fault.severity = lost != NULL ? WIRE_HIGH : WIRE_MEDIUM;
+    e.fault.gap_from = lost != NULL ? lost->from : 0;
+    e.fault.gap_to = lost != NULL ? lost->to : 0;
     e.fault.gap_health = c->ledger.refused[FLASH_QUEUE_HEALTH];
     e.fault.gap_fault = c->ledger.refused[FLASH_QUEUE_FAULT];
     e.fault.gap_scan = c->ledger.refused[FLASH_QUEUE_SCAN];
     if (cart_event_emit(c, FLASH_QUEUE_SESSION, &e) == RES_OK) {
-        if (c->damage_from != 0) {
-            cart_sender_gap(c, e.counter);
-        }
-        c->damage_from = 0;
-        c->damage_to = 0;
+        c->next_gap = e.counter < c->next_gap ? e.counter : c->next_gap;
         c->gap_ms = c->now.uptime_ms;
     }
 }

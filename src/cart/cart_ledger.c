@@ -55,6 +55,65 @@ void cart_ledger_line(struct cart_line *line, const struct wire_event *event)
     line->through = event->counter;
 }
 
+bool cart_ledger_is_void(const struct cart_ledger *l, int64_t counter)
+{
+    for (size_t i = 0; i < CART_VOIDS_MAX; i++) {
+        if (l->voids[i].from != 0 && l->voids[i].from <= counter && counter <= l->voids[i].to) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct cart_void *free_void(struct cart_ledger *l)
+{
+    for (size_t i = 0; i < CART_VOIDS_MAX; i++) {
+        if (l->voids[i].from == 0) {
+            return &l->voids[i];
+        }
+    }
+    return NULL;
+}
+
+bool cart_ledger_has_void_room(const struct cart_ledger *l)
+{
+    for (size_t i = 0; i < CART_VOIDS_MAX; i++) {
+        if (l->voids[i].from == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum res cart_ledger_add_void(struct cart_ledger *l, int64_t from, int64_t to)
+{
+    while (from <= to && cart_ledger_is_void(l, from)) {
+        from++;
+    }
+    while (from <= to && cart_ledger_is_void(l, to)) {
+        to--;
+    }
+    if (from > to) {
+        return RES_OK;
+    }
+    /* What lies between may be told twice; the platform does not mind. */
+    struct cart_void *v = free_void(l);
+    if (v == NULL) {
+        return RES_FULL;
+    }
+    *v = (struct cart_void){from, to, 0};
+    return RES_OK;
+}
+
+void cart_ledger_drop_voids(struct cart_ledger *l, int64_t through)
+{
+    for (size_t i = 0; i < CART_VOIDS_MAX; i++) {
+        if (l->voids[i].to <= through) {
+            l->voids[i] = (struct cart_void){0, 0, 0};
+        }
+    }
+}
+
 enum res cart_ledger_can_add(const struct cart_ledger *l, int64_t price, int64_t quantity)
 {
     int64_t amount;
@@ -134,7 +193,7 @@ static void fold_transition(struct cart_trip *trip, const struct wire_event *eve
     }
 }
 
-static void fold_fault(struct cart_ledger *l, const struct wire_fault *fault)
+static void fold_fault(struct cart_ledger *l, const struct wire_fault *fault, int64_t counter)
 {
     if (fault->code == WIRE_FAULT_PAYMENT_FAILED && l->trip.start != 0) {
         l->trip.paying = 0;
@@ -142,6 +201,11 @@ static void fold_fault(struct cart_ledger *l, const struct wire_fault *fault)
         l->trip.pay_tries++;
     }
     if (fault->code == WIRE_FAULT_GAP) {
+        for (size_t i = 0; i < CART_VOIDS_MAX; i++) {
+            if (l->voids[i].from != 0 && l->voids[i].from == fault->gap_from) {
+                l->voids[i].told = counter;
+            }
+        }
         const int64_t reported[] = {
             [FLASH_QUEUE_HEALTH] = fault->gap_health,
             [FLASH_QUEUE_FAULT] = fault->gap_fault,
@@ -190,7 +254,7 @@ enum res cart_ledger_apply(struct cart_ledger *l, const struct secure_element *s
         }
         break;
     case WIRE_FAULT:
-        fold_fault(l, &event->fault);
+        fold_fault(l, &event->fault, event->counter);
         break;
     case WIRE_BOOT:
     case WIRE_COMMAND:

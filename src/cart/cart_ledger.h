@@ -56,6 +56,15 @@ struct cart_trip {
     uint8_t digest[WIRE_DIGEST_BYTES];
 };
 
+/* Counters that stand for no event: lost on flash, or torn by a power cut. Decided once, before
+ * anything else is made, and never again: a torn event may read well at a later power-on. */
+#define CART_VOIDS_MAX 16
+struct cart_void {
+    int64_t from; /* 0: none here */
+    int64_t to;
+    int64_t told; /* counter of the gap record that says so; 0: none yet */
+};
+
 /* Saved as it is, padding zeroed: the layout is this firmware's own, named by version. */
 struct cart_ledger {
     uint32_t version;
@@ -64,8 +73,10 @@ struct cart_ledger {
     int64_t through;        /* the last event folded in */
     int64_t time_ms;        /* of that event */
     int64_t command_number; /* the highest accepted */
+    int64_t acked;          /* everything through here is on the platform's disk */
     int64_t payment_end;    /* the session-end whose payment answer is awaited; 0: none */
     int64_t refused[FLASH_QUEUE_SESSION]; /* by class, not yet reported */
+    struct cart_void voids[CART_VOIDS_MAX];
     struct cart_trip trip;
 };
 
@@ -80,6 +91,12 @@ void cart_ledger_line(struct cart_line *line, const struct wire_event *event);
 MUST_CHECK enum res cart_ledger_apply(struct cart_ledger *l, const struct secure_element *secure,
                                       const struct wire_event *event, struct span body,
                                       const struct cart_line *line);
+bool cart_ledger_is_void(const struct cart_ledger *l, int64_t counter);
+bool cart_ledger_has_void_room(const struct cart_ledger *l);
+/* Notes what of [from, to] is news. RES_FULL: no room for it. */
+MUST_CHECK enum res cart_ledger_add_void(struct cart_ledger *l, int64_t from, int64_t to);
+/* Forgets those through this counter, which the platform has accounted for. */
+void cart_ledger_drop_voids(struct cart_ledger *l, int64_t through);
 /* What the fold would make of the total: RES_LIMIT when a basket can't be worth that much. */
 MUST_CHECK enum res cart_ledger_can_add(const struct cart_ledger *l, int64_t price,
                                         int64_t quantity);

@@ -4,8 +4,10 @@
 
 void cart_sender_init(struct cart *c)
 {
-    c->acked = flash_queue_first_counter(&c->store.queue) - 1;
-    c->next_send = c->acked + 1;
+    /* After a cut the queue may know less than the snapshot, or more. */
+    int64_t released = flash_queue_first_counter(&c->store.queue) - 1;
+    c->ledger.acked = released > c->ledger.acked ? released : c->ledger.acked;
+    c->next_send = c->ledger.acked + 1;
     c->resend_after_ms = CART_RESEND_FIRST_MS;
     c->connect_ms = c->now.uptime_ms;
 }
@@ -13,18 +15,9 @@ void cart_sender_init(struct cart *c)
 static void restart_from_watermark(struct cart *c)
 {
     c->resent_through = c->next_send - 1;
-    c->next_send = c->acked + 1;
-    c->next_gap = c->gap_first;
+    c->next_send = c->ledger.acked + 1;
+    c->next_gap = 0;
     c->progress_ms = c->now.uptime_ms;
-}
-
-void cart_sender_gap(struct cart *c, int64_t counter)
-{
-    if (c->gap_last <= c->acked) {
-        c->gap_first = counter;
-        c->next_gap = counter;
-    }
-    c->gap_last = counter;
 }
 
 void cart_sender_connected(struct cart *c)
@@ -54,20 +47,22 @@ void cart_sender_disconnected(struct cart *c)
 static void release(struct cart *c)
 {
     /* An event that the snapshot does not include must stay, to be folded in after a power cut. */
-    int64_t through = c->acked < c->saved_through ? c->acked : c->saved_through;
+    int64_t keep = c->line_due ? c->saved_through - 1 : c->saved_through;
+    int64_t through = c->ledger.acked < keep ? c->ledger.acked : keep;
     if (through >= flash_queue_first_counter(&c->store.queue)) {
         enum res r = flash_queue_release(&c->store.queue, through);
         cart_health_trouble(c, CART_TROUBLE_FLASH, r == RES_IO);
+        cart_ledger_drop_voids(&c->ledger, through);
     }
 }
 
 void cart_sender_acknowledged(struct cart *c, const struct wire_commit_ack *ack)
 {
-    if (ack->epoch != c->ledger.epoch || ack->through < c->acked ||
+    if (ack->epoch != c->ledger.epoch || ack->through < c->ledger.acked ||
         ack->through >= flash_queue_next_counter(&c->store.queue)) {
         return; /* of an earlier epoch, overtaken, or about events that were never made */
     }
-    if (ack->through == c->acked) {
+    if (ack->through == c->ledger.acked) {
         /* Something beyond a hole has arrived. Once for each watermark, so that a platform that is
          * stuck is not pressed: later the doubling pauses hold. */
         if (!c->hinted && c->resend_after_ms > CART_RESEND_HINTED_MS) {
@@ -77,15 +72,15 @@ void cart_sender_acknowledged(struct cart *c, const struct wire_commit_ack *ack)
         return;
     }
     c->hinted = false;
-    c->acked = ack->through;
-    if (c->next_send <= c->acked) {
-        c->next_send = c->acked + 1;
+    c->ledger.acked = ack->through;
+    if (c->next_send <= c->ledger.acked) {
+        c->next_send = c->ledger.acked + 1;
     }
     c->progress_ms = c->now.uptime_ms;
     /* Progress that stops short of what was resent: the way is open, and one more was lost on it.
      */
     c->resend_after_ms =
-        c->acked < c->resent_through ? CART_RESEND_HINTED_MS : CART_RESEND_FIRST_MS;
+        c->ledger.acked < c->resent_through ? CART_RESEND_HINTED_MS : CART_RESEND_FIRST_MS;
     release(c);
 }
 
@@ -119,11 +114,12 @@ static enum res read_event(struct cart *c, int64_t *counter, struct span *ret_fr
             return r;
         }
         *ret_frame = span_of(c->frame, size);
-        if (wire_event_split(*ret_frame, &body, &signature) == WIRE_FINE &&
+        if (!cart_ledger_is_void(&c->ledger, *counter) &&
+            wire_event_split(*ret_frame, &body, &signature) == WIRE_FINE &&
             wire_event_decode(body, ret_event, &unknown, &why) == WIRE_FINE) {
             return RES_OK;
         }
-        ++*counter; /* written by a firmware that knew more: not ours to send */
+        ++*counter; /* void, or written by a firmware that knew more: not ours to send */
     }
 }
 
@@ -140,20 +136,35 @@ static enum res publish(struct cart *c, const struct wire_event *event, struct s
     return r;
 }
 
+/* The first gap record from next_gap on that tells of counters the platform still waits for; 0. */
+static int64_t next_told(const struct cart *c)
+{
+    int64_t next = 0;
+    for (size_t i = 0; i < CART_VOIDS_MAX; i++) {
+        int64_t told = c->ledger.voids[i].told;
+        if (told > c->ledger.acked && told >= c->next_gap && told <= c->saved_through &&
+            (next == 0 || told < next)) {
+            next = told;
+        }
+    }
+    return next;
+}
+
 static enum res send_gaps(struct cart *c)
 {
-    while (c->gap_last > c->acked && c->next_gap <= c->gap_last) {
+    int64_t told;
+    while ((told = next_told(c)) != 0) {
         struct wire_event event;
         struct span frame;
-        int64_t counter = c->next_gap > c->acked ? c->next_gap : c->acked + 1;
+        int64_t counter = told;
         enum res r = read_event(c, &counter, &frame, &event);
-        if (r == RES_OK && event.type == WIRE_FAULT && event.fault.code == WIRE_FAULT_GAP) {
+        if (r == RES_OK && counter == told) {
             r = publish(c, &event, frame);
         }
         if (r != RES_OK) {
             return r;
         }
-        c->next_gap = counter + 1;
+        c->next_gap = told + 1;
     }
     return RES_OK;
 }
@@ -164,7 +175,7 @@ static enum res send_next(struct cart *c)
     struct span frame;
     int64_t counter = c->next_send;
     enum res r = read_event(c, &counter, &frame, &event);
-    if (r == RES_OK && counter > c->acked + CART_WINDOW) {
+    if (r == RES_OK && (counter > c->ledger.acked + CART_WINDOW || counter > c->saved_through)) {
         return RES_FULL;
     }
     if (r == RES_OK) {
@@ -183,7 +194,7 @@ void cart_sender_tick(struct cart *c)
     if (!c->connected) {
         return;
     }
-    bool waiting = c->next_send > c->acked + 1;
+    bool waiting = c->next_send > c->ledger.acked + 1;
     if (!waiting) {
         c->progress_ms = c->now.uptime_ms;
     } else if (c->now.uptime_ms - c->progress_ms >= c->resend_after_ms) {
@@ -194,7 +205,7 @@ void cart_sender_tick(struct cart *c)
         }
     }
     enum res r = send_gaps(c);
-    while (r == RES_OK && c->next_send <= c->acked + CART_WINDOW) {
+    while (r == RES_OK && c->next_send <= c->ledger.acked + CART_WINDOW) {
         r = send_next(c);
     }
 }
