@@ -51,6 +51,7 @@ enum res cart_init(struct cart *c, const struct cart_settings *settings,
     } else {
         return r;
     }
+    c->observed_through = c->ledger.acked; /* what was acknowledged was shown before */
     r = cart_event_start(c);
     if (r != RES_OK) {
         return r;
