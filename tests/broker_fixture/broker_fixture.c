@@ -21,7 +21,6 @@
 #define READY_MS_MAX     20000
 #define START_ATTEMPTS   5
 #define PLUGIN_BYTES_MAX (16 * 1024 * 1024)
-#define LOG_BYTES_MAX    (64 * 1024 * 1024)
 #define SERVER_DAYS      2
 #define REVOKED_MAX      1000
 
@@ -320,12 +319,21 @@ void broker_fixture_settings(const struct broker_fixture *f,
 
 char *broker_fixture_log(const struct broker_fixture *f)
 {
-    struct err why = {""};
-    size_t size;
-    char *text = malloc(LOG_BYTES_MAX);
+    struct stat status;
+    size_t have = 0;
+    int fd = open(f->security_log, O_RDONLY | O_CLOEXEC);
+    char *text = fd >= 0 && fstat(fd, &status) == 0 ? malloc((size_t)status.st_size + 1) : NULL;
     if (text == NULL) {
-        die("log", "no memory");
+        die(f->security_log, strerror(errno));
     }
-    must(file_read(f->security_log, text, LOG_BYTES_MAX, &size, &why), "log", &why);
+    while (have < (size_t)status.st_size) { /* what is written meanwhile is for the next call */
+        ssize_t got = read(fd, text + have, (size_t)status.st_size - have);
+        if (got <= 0) {
+            die(f->security_log, strerror(errno));
+        }
+        have += (size_t)got;
+    }
+    text[have] = '\0';
+    (void)close(fd);
     return text;
 }
