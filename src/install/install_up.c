@@ -257,6 +257,17 @@ static enum res write_ports(const struct install_up *up, struct err *why)
     return file_write(path, text, (size_t)size, 0644, why);
 }
 
+/* The API's /readyz asks after ingest and broker too. When one of them has ended, its own last
+ * words are the cause, not the waiting. */
+static enum res all_ready(void *context, struct err *why)
+{
+    struct install_up *up = context;
+    if (supervise_ended_early(up->services, INSTALL_SERVICES, why)) {
+        return RES_UNAVAILABLE;
+    }
+    return install_ready_api(&up->api_port, why);
+}
+
 enum res install_up_start(struct install_up *up, install_tell tell, const volatile int *stop,
                           struct err *why)
 {
@@ -268,9 +279,8 @@ enum res install_up_start(struct install_up *up, install_tell tell, const volati
     for (int i = INSTALL_INGEST; r == RES_OK && i <= INSTALL_API; i++) {
         tell(names[i]);
         if (i == INSTALL_API) {
-            /* readyz asks after ingest and worker as well. */
-            up->services[i].ready = install_ready_api;
-            up->services[i].context = &up->api_port;
+            up->services[i].ready = all_ready;
+            up->services[i].context = up;
         }
         r = supervise_start(&up->services[i], stop, why);
     }
@@ -297,7 +307,7 @@ static void renew_crl(struct install_up *up)
     up->crl_changed_ns = changed;
 }
 
-void install_up_step(struct install_up *up, int64_t wait_ms, supervise_ended ended)
+void install_up_step(struct install_up *up, int64_t wait_ms, supervise_tell ended)
 {
     pid_t before[INSTALL_SERVICES];
     for (int i = 0; i < INSTALL_SERVICES; i++) {

@@ -53,7 +53,7 @@ typedef void (*install_tell)(const char *step);
 MUST_CHECK enum res install_up_start(struct install_up *up, install_tell tell,
                                      const volatile int *stop, struct err *why);
 /* Watches for up to wait_ms: restarts what ended, makes the broker read a changed CRL. */
-void install_up_step(struct install_up *up, int64_t wait_ms, supervise_ended ended);
+void install_up_step(struct install_up *up, int64_t wait_ms, supervise_tell ended);
 /* False: something had to be killed. Lets the installation go. */
 bool install_up_stop(struct install_up *up);
 

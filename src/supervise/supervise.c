@@ -110,6 +110,54 @@ static bool has_ended(struct supervise_service *service, int *ret_status)
     return reaped != 0;
 }
 
+#define LAST_WORDS_MAX 300
+
+/* The last line a service wrote, which is usually its reason for ending. */
+static void last_words(const char *path, char ret_line[LAST_WORDS_MAX])
+{
+    char tail[LAST_WORDS_MAX];
+    ret_line[0] = '\0';
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return;
+    }
+    off_t end = lseek(fd, 0, SEEK_END);
+    off_t from = end > (off_t)sizeof tail - 1 ? end - ((off_t)sizeof tail - 1) : 0;
+    ssize_t size = pread(fd, tail, sizeof tail - 1, from);
+    (void)close(fd);
+    while (size > 0 && tail[size - 1] == '\n') {
+        size--;
+    }
+    if (size <= 0) {
+        return;
+    }
+    tail[size] = '\0';
+    const char *newline = strrchr(tail, '\n');
+    const char *line = newline == NULL ? tail : newline + 1;
+    memcpy(ret_line, line, strlen(line) + 1);
+}
+
+static void explain_end(const struct supervise_service *service, struct err *why)
+{
+    char line[LAST_WORDS_MAX];
+    last_words(service->log_path, line);
+    err_set(why, "%s ended at its start, saying: %s (its log is %s)", service->name,
+            line[0] == '\0' ? "nothing" : line, service->log_path);
+}
+
+bool supervise_ended_early(struct supervise_service *services, size_t count, struct err *why)
+{
+    for (size_t i = 0; i < count; i++) {
+        int status = 0;
+        if (services[i].pid > 0 && has_ended(&services[i], &status)) {
+            services[i].pid = 0;
+            explain_end(&services[i], why);
+            return true;
+        }
+    }
+    return false;
+}
+
 enum res supervise_start(struct supervise_service *service, const volatile int *stop,
                          struct err *why)
 {
@@ -123,8 +171,7 @@ enum res supervise_start(struct supervise_service *service, const volatile int *
         int status = 0;
         if (has_ended(service, &status)) {
             service->pid = 0;
-            err_set(why, "%s ended at its start; the end of %s says why", service->name,
-                    service->log_path);
+            explain_end(service, why);
             return RES_UNAVAILABLE;
         }
         if (stop != NULL && *stop != 0) {
@@ -161,7 +208,7 @@ static void plan_restart(struct supervise_service *service)
 }
 
 void supervise_step(struct supervise_service *services, size_t count, int64_t wait_ms,
-                    supervise_ended ended, void *context)
+                    supervise_tell ended, void *context)
 {
     int64_t until = now_ms() + wait_ms;
     do {

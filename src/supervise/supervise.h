@@ -43,11 +43,14 @@ struct supervise_service {
  * ready in time; the words name its log. Checks *stop (may be NULL) while waiting: RES_AGAIN. */
 MUST_CHECK enum res supervise_start(struct supervise_service *service, const volatile int *stop,
                                     struct err *why);
+/* Whether one of those that were started has ended already; the words give its last line. For a
+ * start that waits in vain because of another service. */
+bool supervise_ended_early(struct supervise_service *services, size_t count, struct err *why);
 /* Reaps and restarts; returns after at most wait_ms. Calls `ended` (may be NULL) once for each
  * service that ended, with wait(2)'s status: the boundary logs it. */
-typedef void (*supervise_ended)(void *context, const struct supervise_service *service, int status);
+typedef void (*supervise_tell)(void *context, const struct supervise_service *service, int status);
 void supervise_step(struct supervise_service *services, size_t count, int64_t wait_ms,
-                    supervise_ended ended, void *context);
+                    supervise_tell ended, void *context);
 /* Last started first: stop signal, wait, SIGKILL for what does not go. Returns false when something
  * had to be killed. */
 bool supervise_stop(struct supervise_service *services, size_t count);

@@ -81,6 +81,29 @@ static void an_early_end_names_the_log(void **state)
     assert_int_equal(service.pid, 0);
 }
 
+static void an_early_end_gives_the_last_words(void **state)
+{
+    (void)state;
+    static const char *const argv[] = {"/bin/sh", "-c", "echo first; echo the disk is full; exit 1",
+                                       NULL};
+    struct supervise_service services[2] = {shell(argv), shell(argv)};
+    services[0].ready = never_ready;
+    struct err why = {0};
+    assert_int_equal(supervise_start(&services[0], NULL, &why), RES_UNAVAILABLE);
+    assert_non_null(strstr(why.text, "saying: the disk is full"));
+    /* Started without waiting, and found to have ended by whoever waits next. */
+    assert_int_equal(supervise_start(&services[1], NULL, NULL), RES_OK);
+    bool found = false;
+    for (int i = 0; i < 200 && !found; i++) {
+        struct timespec moment = {.tv_nsec = 10000000};
+        (void)nanosleep(&moment, NULL);
+        memset(&why, 0, sizeof why);
+        found = supervise_ended_early(services, 2, &why);
+    }
+    assert_true(found);
+    assert_non_null(strstr(why.text, "saying: the disk is full"));
+}
+
 static void a_service_that_never_serves_is_reported(void **state)
 {
     (void)state;
@@ -163,6 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(starts_again_what_was_killed),
         cmocka_unit_test(an_early_end_names_the_log),
+        cmocka_unit_test(an_early_end_gives_the_last_words),
         cmocka_unit_test(a_service_that_never_serves_is_reported),
         cmocka_unit_test(a_missing_program_is_one_sentence),
         cmocka_unit_test(stops_every_service),
