@@ -72,11 +72,12 @@ class Platform:
         return done.stdout
 
     def start(self, broker_port=0, api_port=0):
-        self.process = subprocess.Popen(
-            [self.endcap, "up", "--data", self.data, "--broker-port", str(broker_port),
-             "--api-port", str(api_port)],
-            stdout=subprocess.DEVNULL, stderr=open(self.data / "up.log", "ab"))
         ready = self.data / "run/ports.json"
+        ready.unlink(missing_ok=True)  # of one that was killed
+        with open(self.data / "up.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [self.endcap, "up", "--data", self.data, "--broker-port", str(broker_port),
+                 "--api-port", str(api_port)], stdout=subprocess.DEVNULL, stderr=log)
         while not ready.exists():
             if self.process.poll() is not None:
                 words = (self.data / "up.log").read_text(errors="replace").strip().split("\n")
@@ -121,9 +122,9 @@ class Cart:
 
     def start(self):
         self.seed += 500
-        self.output = open(self.home / "cart.out", "ab")
-        self.process = subprocess.Popen([*self.argv, "--seed", str(self.seed)], stdout=self.output,
-                                        stderr=open(self.home / "cart.log", "ab"))
+        with open(self.home / "cart.out", "ab") as out, open(self.home / "cart.log", "ab") as log:
+            self.process = subprocess.Popen([*self.argv, "--seed", str(self.seed)], stdout=out,
+                                            stderr=log)
 
     def cut_power(self):
         self.process.kill()

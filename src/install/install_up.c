@@ -21,6 +21,18 @@
 static const char *const names[INSTALL_SERVICES] = {"postgres", "broker", "ingest", "worker",
                                                     "api"};
 
+/* run/ports.json says that everything serves: none may be left of one that was killed. */
+static void remove_signs(const struct install_up *up)
+{
+    static const char *const files[] = {"ports.json", "pids.json"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char path[FILE_PATH_BYTES_MAX];
+        if (file_path(path, NULL, "%s/run/%s", up->root, files[i]) == RES_OK) {
+            (void)unlink(path);
+        }
+    }
+}
+
 static enum res lock(struct install_up *up, struct err *why)
 {
     char path[FILE_PATH_BYTES_MAX];
@@ -35,8 +47,11 @@ static enum res lock(struct install_up *up, struct err *why)
     }
     if (flock(up->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         err_set(why, "another `endcap up` runs in %s; stop it or use another --data", up->root);
+        (void)close(up->lock_fd);
+        up->lock_fd = -1;
         return RES_CONFLICT;
     }
+    remove_signs(up);
     return RES_OK;
 }
 
@@ -328,12 +343,8 @@ void install_up_step(struct install_up *up, int64_t wait_ms, supervise_tell ende
 bool install_up_stop(struct install_up *up)
 {
     bool orderly = supervise_stop(up->services, INSTALL_SERVICES);
-    static const char *const files[] = {"ports.json", "pids.json"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        char path[FILE_PATH_BYTES_MAX];
-        if (file_path(path, NULL, "%s/run/%s", up->root, files[i]) == RES_OK) {
-            (void)unlink(path);
-        }
+    if (up->lock_fd >= 0) {
+        remove_signs(up);
     }
     if (up->lock_fd >= 0) {
         (void)close(up->lock_fd);

@@ -241,18 +241,23 @@ static enum res exit_words(const struct pg_cluster *c, const char *program, int 
     }
 }
 
-/* The last line is the one that says why. */
-static void last_line(char *text)
+/* The one line that says why: the first that names an error, else the last. Cuts `text` there. */
+static const char *cause_in(char *text)
 {
+    static const char *const marks[] = {"PANIC:", "FATAL:", "ERROR:", "error:"};
     size_t n = strlen(text);
     while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' ')) {
         text[--n] = '\0';
     }
-    for (char *at = text; *at != '\0'; at++) {
-        if (*at == '\n') {
-            *at = ' ';
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        char *at = strstr(text, marks[i]);
+        if (at != NULL) {
+            at[strcspn(at, "\n")] = '\0';
+            return at;
         }
     }
+    const char *newline = strrchr(text, '\n');
+    return newline == NULL ? text : newline + 1;
 }
 
 static _Noreturn void exec_initdb(const struct pg_cluster *c, int password_fd, int out)
@@ -349,7 +354,7 @@ static enum res run_initdb(const struct pg_cluster *c, const char *password, str
     int out[2] = {-1, -1};
     enum res r = RES_IO;
     pid_t pid = -1;
-    char output[512] = "";
+    char output[4096] = "";
     size_t used = 0;
     if (pipe(secret) != 0 || pipe2(out, O_CLOEXEC) != 0) {
         err_set(why, "cannot make a pipe: %s", strerror(errno));
@@ -397,8 +402,7 @@ static enum res run_initdb(const struct pg_cluster *c, const char *password, str
     }
     int status = 0;
     (void)waitpid(pid, &status, 0);
-    last_line(output);
-    r = status == 0 ? RES_OK : exit_words(c, "initdb", status, output, why);
+    r = status == 0 ? RES_OK : exit_words(c, "initdb", status, cause_in(output), why);
 out:
     for (int i = 0; i < 2; i++) {
         if (secret[i] >= 0) {

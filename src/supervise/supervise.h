@@ -2,8 +2,8 @@
  *
  * One thread, no signal handlers of its own: the caller's loop calls supervise_step, and decides
  * when to stop. Children get PR_SET_PDEATHSIG, so that nothing outlives a supervisor that was
- * killed. A service that ends is started again after 200 ms, doubling to 10 s, and back to 200 ms
- * once it has run for 30 s.
+ * killed. A service that ends is started again after 200 ms, doubling to 3 s, and back to 200 ms
+ * once it has run for 10 s.
  */
 #ifndef SUPERVISE_H
 #define SUPERVISE_H
@@ -15,8 +15,8 @@
 #include "err.h"
 
 #define SUPERVISE_RESTART_MS_LEAST 200
-#define SUPERVISE_RESTART_MS_MOST  10000
-#define SUPERVISE_STEADY_MS        30000
+#define SUPERVISE_RESTART_MS_MOST  3000
+#define SUPERVISE_STEADY_MS        10000
 #define SUPERVISE_STOP_MS          15000 /* then SIGKILL */
 
 struct supervise_service {

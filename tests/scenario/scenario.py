@@ -58,6 +58,10 @@ class Store:
                 raise AssertionError(f"waited {seconds} s in vain: {what}")
             time.sleep(0.02)
 
+    def trips(self):
+        return sum(s["status"] == "complete"
+                   for s in demo.verify.pages(self.platform.api, "/api/sessions"))
+
     def finish(self):
         late = demo.drain(self.carts)
         if late:

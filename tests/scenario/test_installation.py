@@ -96,6 +96,7 @@ class StopAndStart(unittest.TestCase):
             self.assertEqual(second.returncode, 1)
             self.assertIn("another `endcap up` runs", second.stderr)
             ports = platform.ports
+            store.wait_for(lambda: store.trips() >= 3, "three trips are over")
             platform.stop()
             self.assertEqual(platform.process.returncode, 0)
             for pid in pids:
@@ -104,7 +105,7 @@ class StopAndStart(unittest.TestCase):
             platform.start(broker_port=ports["broker"], api_port=ports["api"])
             result = store.finish()
             print(result)
-            self.assertGreater(result["trips"], 2)
+            self.assertGreater(result["trips"], 3)
             for name in ("lost", "duplicates", "out_of_order", "unreconciled"):
                 self.assertEqual(result[name], 0, name)
 
