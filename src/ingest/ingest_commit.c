@@ -7,6 +7,8 @@
 #include "ingest_load.h"
 #include "ingest_product.h"
 
+#define DOUBT_MS 200
+
 void ingest_commit_init(struct ingest_commit *c, const char *writer, struct ingest_devices *devices,
                         struct ingest_counters *counters)
 {
@@ -92,6 +94,25 @@ static void drop_carts(struct ingest_commit *c)
     for (size_t i = 0; i < c->cart_count; i++) {
         ingest_cart_free(c->carts[i]->cart);
         c->carts[i]->cart = NULL;
+    }
+    (void)pthread_mutex_unlock(&c->devices->lock);
+}
+
+/* What seemed too far ahead may only be so for us, when another process has moved the watermark:
+ * the cart is read again before its event comes the next time. */
+static void drop_doubtful(struct ingest_commit *c)
+{
+    (void)pthread_mutex_lock(&c->devices->lock);
+    for (size_t i = 0; i < c->cart_count; i++) {
+        struct ingest_cart *cart = c->carts[i]->cart;
+        if (cart->loaded_ms == 0) {
+            cart->loaded_ms = c->now_ms;
+        }
+        int64_t age_ms = c->now_ms - cart->loaded_ms;
+        if (cart->doubtful && (age_ms >= DOUBT_MS || age_ms < 0)) {
+            ingest_cart_free(cart);
+            c->carts[i]->cart = NULL;
+        }
     }
     (void)pthread_mutex_unlock(&c->devices->lock);
 }
@@ -220,6 +241,7 @@ static enum res judge(struct ingest_commit *c, struct ingest_item *item, struct 
     (void)pthread_mutex_unlock(&c->devices->lock);
     if (!item->accepted) {
         INGEST_COUNT(c->counters, far, 1);
+        m->device->cart->doubtful = true;
     } else if (item->part == INGEST_PART_POISON) {
         refuse(item, m->refusal);
     }
@@ -693,6 +715,7 @@ void ingest_commit_answer(struct ingest_commit *c)
     int64_t answered = ingest_product_answer(&c->answer, c->conn, c->devices, c->apply.wants,
                                              c->apply.want_count, c->now_ms);
     INGEST_COUNT(c->counters, products, answered);
+    drop_doubtful(c);
 }
 
 enum res ingest_commit_notices(struct ingest_commit *c, struct err *why)

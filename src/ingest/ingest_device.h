@@ -35,6 +35,8 @@ struct ingest_cart {
     struct ingest_stream *previous; /* the epoch before, or NULL */
     struct session *session;        /* the open session, or NULL */
     int64_t used_ms;
+    int64_t loaded_ms;
+    bool doubtful; /* an event seemed too far ahead: another process may know more */
 };
 
 enum ingest_notice {

@@ -219,6 +219,34 @@ static void two_processes_share_one_cart(void **state)
     assert_int_equal(stored_in_telemetry(), r->counter);
 }
 
+static void what_another_process_knows_is_learnt_when_it_matters(void **state)
+{
+    (void)state;
+    struct ingest_world other = world;
+    struct ingest_robot *r = &world.robots[0];
+    other.ingest = NULL;
+    ingest_world_open(&other, "ingest-2");
+    for (int i = 0; i < 1400; i++) {
+        (void)ingest_robot_health(r);
+    }
+    ingest_world_offer(&other, r, &r->frames[0]);
+    ingest_world_flush(&other); /* it knows the cart now, at counter 1 */
+    for (size_t i = 1; i + 1 < r->frame_count; i++) {
+        ingest_world_offer(&world, r, &r->frames[i]);
+    }
+    ingest_world_flush(&world);
+    ingest_world_close(&world); /* the only one who knew */
+    for (int i = 0;
+         i < 1000 && ingest_world_number(&other, "SELECT watermark FROM cart_stream") < r->counter;
+         i++) {
+        ingest_world_offer(&other, r, &r->frames[r->frame_count - 1]);
+        ingest_world_flush(&other);
+    }
+    ingest_world_wait_ack(&other, r, r->counter);
+    ingest_world_close(&other);
+    ingest_world_open(&world, "ingest-1");
+}
+
 static void waits_for_postgresql_and_goes_on_by_itself(void **state)
 {
     (void)state;
@@ -733,6 +761,7 @@ int main(void)
         cmocka_unit_test_setup(a_restart_in_the_middle_of_a_trip_loses_and_repeats_nothing, fresh),
         cmocka_unit_test_setup(what_only_telemetry_has_is_applied_at_the_next_start, fresh),
         cmocka_unit_test_setup(two_processes_share_one_cart, fresh),
+        cmocka_unit_test_setup(what_another_process_knows_is_learnt_when_it_matters, fresh),
         cmocka_unit_test_setup(waits_for_postgresql_and_goes_on_by_itself, fresh),
         cmocka_unit_test_setup(waits_for_the_disk_and_acknowledges_nothing_meanwhile, fresh),
         cmocka_unit_test_setup(a_gap_record_accounts_for_what_is_lost, fresh),
