@@ -345,15 +345,23 @@ static void events_that_no_snapshot_includes_are_kept_and_not_sent(void **state)
     assert_true(cart_unacknowledged(&w->cart) >= 5);
     assert_int_equal(w->net.published, before_published); /* a cut could still undo them */
     struct cart_trip before = w->cart.ledger.trip;
+    int64_t newest = flash_queue_next_counter(&w->cart.store.queue) - 1;
     snapshots_fail = false;
     assert_true(test_world_boot(w));
     assert_memory_equal(&w->cart.ledger.trip, &before, sizeof before);
+    assert_true(cart_ledger_is_void(&w->cart.ledger, newest)); /* it might be torn */
+    assert_false(cart_ledger_is_void(&w->cart.ledger, newest - 1));
     assert_int_equal(cart_finish(&w->cart, test_world_now(w)), RES_OK);
     test_world_run(w, 5000, 100);
     assert_int_equal(flash_queue_count(&w->cart.store.queue), 0);
     assert_int_equal(w->platform->judged, 1);
-    unsigned faults = test_world_count(w, WIRE_FAULT, NULL);
-    assert_true(faults >= 1);
+    struct wire_event gap;
+    assert_true(test_world_count(w, WIRE_FAULT, &gap) >= 1);
+    assert_int_equal(gap.fault.code, WIRE_FAULT_GAP);
+    assert_int_equal(gap.fault.gap_from, newest);
+    assert_int_equal(gap.fault.gap_to, newest);
+    struct wire_event none;
+    assert_false(test_platform_event(w->platform, 1, newest, &none)); /* never sent */
     w->ports.flash = &w->flash->flash;
 }
 
