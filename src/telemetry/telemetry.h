@@ -64,12 +64,14 @@ MUST_CHECK enum res telemetry_append(struct telemetry *t, const struct telemetry
                                      size_t count, int64_t now_ms, telemetry_position *ret_position,
                                      struct err *why);
 
-/* Called once per event, spans valid during the call only. Another value than RES_OK stops the
- * walk and is returned. */
+/* Called once per event, spans valid during the call only; it may not use the same handle. Another
+ * value than RES_OK stops the walk and is returned. All readers answer RES_CORRUPT, naming the
+ * record, when what they need is damaged or missing; RES_IO, RES_NO_MEMORY. */
 typedef enum res (*telemetry_visit)(void *user, const struct telemetry_event *event,
                                     telemetry_position position);
 
-/* Every event of this writer's blocks after `position`, in append order: recovery. */
+/* Every event of this writer's blocks after `after`, in append order: recovery. RES_CORRUPT as well
+ * when the day of `after` ends before it: then acknowledged events are missing. */
 MUST_CHECK enum res telemetry_tail(struct telemetry *t, const char *writer,
                                    telemetry_position after, telemetry_visit visit, void *user,
                                    struct err *why);
@@ -94,7 +96,9 @@ struct telemetry_page {
     size_t count;
 };
 /* Ordered by (device time, device, epoch, counter), each identity once, at most limit
- * (1..TELEMETRY_PAGE_EVENTS_MAX). RES_INVALID: a cursor that is not ours. */
+ * (1..TELEMETRY_PAGE_EVENTS_MAX). Once means: of events with the same place in that order the first
+ * appended; one identity with two device times has two places. RES_INVALID: a cursor that is not
+ * ours. */
 MUST_CHECK enum res telemetry_query(struct telemetry *t, const struct telemetry_filter *filter,
                                     const char *cursor, size_t limit, telemetry_visit visit,
                                     void *user, struct telemetry_page *ret_page, struct err *why);
@@ -109,8 +113,10 @@ MUST_CHECK enum res telemetry_totals(struct telemetry *t, struct telemetry_total
                                      struct err *why);
 
 /* Days are counted from 1970-01-01 (UTC). Archive writes one self-contained compressed file that
- * telemetry_archive_verify can read back and count; drop refuses (RES_CONFLICT) today and
- * yesterday, and a day whose archive was not verified unless `force`. */
+ * telemetry_archive_verify can read back and count. Drop refuses (RES_CONFLICT) today, yesterday
+ * and the day last appended to, and unless `force` a day whose archive cannot be read through at
+ * that moment or holds less than the day. Both need a handle that may write; RES_NOT_FOUND: no such
+ * day; RES_FULL, RES_IO. */
 MUST_CHECK enum res telemetry_archive_day(struct telemetry *t, int64_t day, const char *path,
                                           int64_t *ret_events, struct err *why);
 MUST_CHECK enum res telemetry_archive_verify(const char *path, int64_t *ret_events,
