@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <jansson.h>
+#include <libpq-fe.h>
 #include <mosquitto.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
@@ -45,9 +46,10 @@ void bench_report_init(struct bench_report *r)
     (void)snprintf(r->machine, sizeof r->machine, "%s, %ld cores, %s %s", cpu,
                    sysconf(_SC_NPROCESSORS_ONLN), kernel.sysname, kernel.release);
     (void)snprintf(r->versions, sizeof r->versions,
-                   "OpenSSL %s; SQLite %s; zstd %s; libmosquitto %d.%d.%d; gcc %s",
+                   "OpenSSL %s; SQLite %s; zstd %s; Mosquitto %d.%d.%d; libpq %d.%d; gcc %s",
                    OpenSSL_version(OPENSSL_VERSION_STRING), sqlite3_libversion(),
-                   ZSTD_versionString(), major, minor, revision, __VERSION__);
+                   ZSTD_versionString(), major, minor, revision, PQlibVersion() / 10000,
+                   PQlibVersion() % 10000, __VERSION__);
 }
 
 struct bench_report_row *bench_report_add(struct bench_report *r, const char *id, const char *what,

@@ -7,8 +7,8 @@
 #include "bench_report.h"
 
 /* Appends the run in batches of `batch` to a store in `directory` (made, and removed after). Adds
- * the CPU of an append, and with p30 the ratio of bytes. */
+ * the ratio of bytes and, for large batches, the CPU of an append. */
 void bench_store_run(const struct bench_load_cart *carts, const struct bench_load_run *run,
-                     size_t batch, const char *directory, bool p30, struct bench_report *report);
+                     size_t batch, const char *directory, struct bench_report *report);
 
 #endif

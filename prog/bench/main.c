@@ -116,8 +116,8 @@ static void measure_store(struct bench *b)
     (void)snprintf(store, sizeof store, "%s/telemetry", directory);
     next_run(b, &run);
     b->v = bench_verify_run(b->carts, b->o.carts, &run, b->o.seconds, &b->report);
-    bench_store_run(b->carts, &run, 500, store, true, &b->report);
-    bench_store_run(b->carts, &run, 20, store, true, &b->report);
+    bench_store_run(b->carts, &run, 500, store, &b->report);
+    bench_store_run(b->carts, &run, 20, store, &b->report);
     bench_load_run_free(&run);
     (void)rmdir(directory);
 }

@@ -447,13 +447,37 @@ static void says_full_when_a_file_may_not_grow_and_goes_on_when_it_may(void **st
 
 #define NO_MOUNT 77
 
-/* On a disk of its own, which needs a mount namespace. */
+static bool write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return good;
+}
+
+/* A mount namespace of our own, and when we are not root a user namespace in which we are. */
+static bool leave_the_mounts(void)
+{
+    char users[32];
+    char groups[32];
+    if (geteuid() == 0) {
+        return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    }
+    (void)snprintf(users, sizeof users, "0 %u 1", (unsigned)geteuid());
+    (void)snprintf(groups, sizeof groups, "0 %u 1", (unsigned)getegid());
+    return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 &&
+           write_text("/proc/self/setgroups", "deny") && write_text("/proc/self/uid_map", users) &&
+           write_text("/proc/self/gid_map", groups) &&
+           mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+/* On a disk of its own. */
 static int fill_a_small_disk(struct telemetry_fixture *x)
 {
     char ballast[128];
-    if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) != 0 ||
-        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("tmpfs", x->directory, "tmpfs", 0, "size=1500k") != 0) {
+    if (!leave_the_mounts() || mount("tmpfs", x->directory, "tmpfs", 0, "size=1500k") != 0) {
         return NO_MOUNT;
     }
     (void)snprintf(ballast, sizeof ballast, "%s/ballast", x->directory);
