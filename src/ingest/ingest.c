@@ -77,23 +77,33 @@ enum ingest_state ingest_state(const struct ingest *in)
 
 enum verdict { PASS, PASS_REPEATED, DROP };
 
-/* Is this body stored already? With the devices' lock held. */
-static enum verdict look_for_duplicate(struct ingest *in, struct ingest_device *device,
-                                       enum wire_type type, struct span body, int64_t now_ms)
+/* Which event a body says it is; nothing of it is believed. Done before any lock is taken. */
+static void look_at(const struct ingest *in, struct span frame, struct ingest_message *head)
 {
     struct span cart_id;
-    int64_t epoch;
-    int64_t counter;
-    if (device->cart == NULL || (!identity_scan(body, &epoch, &counter) &&
-                                 !wire_event_identity(body, &cart_id, &epoch, &counter))) {
+    head->print = 0;
+    head->has_identity = false;
+    if (frame.size > WIRE_SIGNATURE_BYTES) {
+        struct span body = span_of(frame.data, frame.size - WIRE_SIGNATURE_BYTES);
+        head->print = fingerprint_of(in->devices.key, body);
+        head->has_identity = identity_scan(body, &head->epoch, &head->counter) ||
+                             wire_event_identity(body, &cart_id, &head->epoch, &head->counter);
+    }
+}
+
+/* Is this body stored already? With the devices' lock held. */
+static enum verdict look_for_duplicate(struct ingest *in, struct ingest_device *device,
+                                       const struct ingest_message *head)
+{
+    int64_t now_ms = head->received_ms;
+    struct ingest_stream *s = NULL;
+    if (device->cart != NULL && head->has_identity) {
+        s = ingest_cart_stream(device->cart, head->epoch);
+    }
+    if (s == NULL || stream_window_place(&s->window, head->counter) != STREAM_WINDOW_SEEN) {
         return PASS;
     }
-    struct ingest_stream *s = ingest_cart_stream(device->cart, epoch);
-    if (s == NULL || stream_window_place(&s->window, counter) != STREAM_WINDOW_SEEN) {
-        return PASS;
-    }
-    uint64_t print = fingerprint_of(in->devices.key, body);
-    enum fingerprint_match match = fingerprint_ring_match(&s->prints, counter, print);
+    enum fingerprint_match match = fingerprint_ring_match(&s->prints, head->counter, head->print);
     if (match == FINGERPRINT_OTHER ||
         (match == FINGERPRINT_FORGOTTEN &&
          token_bucket_take(&device->rarely, &look_up_rate, now_ms * 1000))) {
@@ -104,10 +114,10 @@ static enum verdict look_for_duplicate(struct ingest *in, struct ingest_device *
         device->acked_ms = now_ms;
         ingest_devices_notice(&in->devices, device, INGEST_NOTICE_ACK);
     }
-    return match == FINGERPRINT_SAME && type == WIRE_SESSION_END ? PASS_REPEATED : DROP;
+    return match == FINGERPRINT_SAME && head->topic_type == WIRE_SESSION_END ? PASS_REPEATED : DROP;
 }
 
-static enum verdict judge(struct ingest *in, struct ingest_message *head, struct span frame)
+static enum verdict judge(struct ingest *in, struct ingest_message *head)
 {
     enum verdict verdict = PASS;
     (void)pthread_mutex_lock(&in->devices.lock);
@@ -118,10 +128,8 @@ static enum verdict judge(struct ingest *in, struct ingest_message *head, struct
             ingest_devices_notice(&in->devices, head->device, INGEST_NOTICE_FLOOD);
             INGEST_COUNT(&in->counters, rate_limited, 1);
             verdict = DROP;
-        } else if (frame.size > WIRE_SIGNATURE_BYTES) {
-            struct span body = span_of(frame.data, frame.size - WIRE_SIGNATURE_BYTES);
-            verdict =
-                look_for_duplicate(in, head->device, head->topic_type, body, head->received_ms);
+        } else {
+            verdict = look_for_duplicate(in, head->device, head);
         }
     }
     (void)pthread_mutex_unlock(&in->devices.lock);
@@ -141,7 +149,8 @@ enum res ingest_offer(struct ingest *in, struct span topic, struct span frame, i
     if (head.claimed_size > 0) {
         memcpy(head.claimed, claimed.data, claimed.size);
     }
-    enum verdict verdict = judge(in, &head, frame);
+    look_at(in, frame, &head);
+    enum verdict verdict = judge(in, &head);
     INGEST_COUNT(&in->counters, received, 1);
     if (verdict == DROP) {
         return RES_OK;

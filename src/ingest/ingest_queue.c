@@ -76,6 +76,7 @@ enum res ingest_queue_offer(struct ingest_queue *q, const struct ingest_message 
     m->topic_type = head->topic_type;
     m->topic_fits = head->topic_fits;
     m->repeated = head->repeated;
+    m->print = head->print;
     m->claimed_size = head->claimed_size;
     memcpy(m->claimed, head->claimed, sizeof m->claimed);
     m->topic_size = topic.size < sizeof m->topic ? topic.size : sizeof m->topic;

@@ -32,6 +32,7 @@ struct ingest_message {
     size_t claimed_size; /* the device part of the topic, a prefix of `claimed` */
     size_t frame_size;   /* bytes kept */
     size_t frame_whole;  /* bytes that came */
+    uint64_t print;      /* of all but the last 64 bytes */
     /* by a worker */
     bool ready;
     bool appended;        /* in telemetry already: never again */
@@ -43,7 +44,6 @@ struct ingest_message {
     struct span signature;
     int64_t epoch;
     int64_t counter;
-    uint64_t print;
     uint8_t digest[WIRE_DIGEST_BYTES]; /* SHA-256 of the body */
     struct wire_event event;           /* when refusal is WIRE_FINE; points into `frame` */
     char topic[INGEST_TOPIC_BYTES_MAX];

@@ -121,7 +121,6 @@ enum res ingest_verify_message(struct ingest_verify *v, struct ingest_message *m
     if (res != RES_OK) {
         return res;
     }
-    m->print = fingerprint_of(v->devices->key, m->body);
     m->has_identity = read_body(m);
     if (m->device == NULL) {
         m->refusal = m->topic_fits ? WIRE_UNKNOWN_DEVICE : WIRE_TOPIC_MISMATCH;
