@@ -486,7 +486,10 @@ static bool may_file(struct ingest_commit *c, const struct ingest_item *item)
 {
     static const struct token_bucket_rate budget = {200000, 100};
     struct ingest_device *device = item->m->device;
-    if (device == NULL || item->accepted) {
+    if (device == NULL) {
+        return token_bucket_take(&c->strangers, &budget, c->now_ms * 1000);
+    }
+    if (item->accepted) {
         return true;
     }
     (void)pthread_mutex_lock(&c->devices->lock);
@@ -535,6 +538,7 @@ static enum res file_all(struct ingest_commit *c)
         }
         item->filed = may_file(c, item);
         if (!item->filed) {
+            INGEST_COUNT(c->counters, refused[item->refusal], 1);
             continue;
         }
         raise_security(c, item);

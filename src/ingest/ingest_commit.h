@@ -40,6 +40,7 @@ struct ingest_commit {
     struct telemetry *telemetry;
     struct ingest_answer answer;
     struct ingest_keys keys;
+    struct token_bucket strangers; /* what devices that nobody knows may put on the desk */
     struct ingest_changes changes;
     struct ingest_apply apply;
     telemetry_position position; /* of the last block */

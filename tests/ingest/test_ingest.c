@@ -443,6 +443,22 @@ static void a_bad_signature_never_counts(void **state)
     ingest_world_wait_ack(&world, r, 1);
 }
 
+static void garbage_does_not_fill_the_desk_but_is_counted(void **state)
+{
+    (void)state;
+    struct ingest_robot *r = &world.robots[2];
+    struct ingest_robot_frame f = *ingest_robot_health(r);
+    for (int i = 0; i < 300; i++) {
+        f.bytes[f.size - 40] = (uint8_t)(i & 0x3f);
+        f.bytes[f.size - 41] = (uint8_t)(i >> 6);
+        ingest_world_offer(&world, r, &f);
+    }
+    ingest_world_flush(&world);
+    assert_in_range(ingest_world_number(&world, "SELECT count(*) FROM dead_letter"), 50, 150);
+    assert_int_equal(figures().refused[WIRE_BAD_SIGNATURE] + figures().refused[WIRE_HIGH_S], 300);
+    assert_int_equal(stored_in_telemetry(), 0);
+}
+
 static void one_cart_cannot_speak_for_another(void **state)
 {
     (void)state;
@@ -771,6 +787,7 @@ int main(void)
                                fresh),
         cmocka_unit_test_setup(another_body_under_a_counter_is_an_alarm_and_the_first_stays, fresh),
         cmocka_unit_test_setup(a_bad_signature_never_counts, fresh),
+        cmocka_unit_test_setup(garbage_does_not_fill_the_desk_but_is_counted, fresh),
         cmocka_unit_test_setup(one_cart_cannot_speak_for_another, fresh),
         cmocka_unit_test_setup(a_poison_message_is_filed_and_does_not_stop_its_cart, fresh),
         cmocka_unit_test_setup(a_revoked_cart_is_refused, fresh),
