@@ -21,6 +21,9 @@ FLAVOURS = [
       "LSAN_OPTIONS": f"suppressions={ROOT}/tests/sanitizer/lsan.supp:print_suppressions=0"}),
     ("tsan", ["-Db_sanitize=thread"], ["--suite", "threads"],
      {"TSAN_OPTIONS": f"halt_on_error=1:suppressions={ROOT}/tests/sanitizer/tsan.supp"}),
+    ("fuzz", ["fuzz-targets", "-Dfuzz=true", "-Dfuzz_seconds=15",
+              "-Db_sanitize=address,undefined", "-Db_lundef=false"], ["--suite", "fuzz"],
+     {"CC": "clang-14"}),
 ]
 
 
@@ -32,14 +35,15 @@ def meson_test(name, options, choice, environment):
     """(passed, failed, skipped, names of the failed) of one flavour."""
     announce(f"build {name}")
     start = time.monotonic()
-    if subprocess.run([ROOT / "script/build", name, *options], cwd=ROOT).returncode != 0:
+    environment = {**os.environ, **environment}
+    if subprocess.run([ROOT / "script/build", name, *options], cwd=ROOT,
+                      env=environment).returncode != 0:
         return 0, 1, 0, [f"{name}: the build"]
     announce(f"test {name} (built in {time.monotonic() - start:.0f} s)")
     directory = ROOT / "build" / name
-    wrapper = ["--wrapper", "setarch -R"] if name == "tsan" and shutil.which("setarch") else []
-    subprocess.run(["meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs",
-                    "--num-processes", "2", *wrapper, *choice],
-                   cwd=ROOT, env={**os.environ, **environment})
+    prefix = ["setarch", "-R"] if name == "tsan" and shutil.which("setarch") else []
+    subprocess.run([*prefix, "meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs",
+                    "--num-processes", "2", *choice], cwd=ROOT, env=environment)
     passed = failed = skipped = 0
     names = []
     log = directory / "meson-logs" / "testlog.json"
