@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bench_clock.h"
+#include "clock.h"
 #include "pg_conn.h"
 
 #define FLUSH_MS     120000
@@ -139,17 +140,10 @@ static struct ingest *open_ingest(struct bench_ingest_world *w, unsigned workers
     return in;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void offer(struct ingest *in, struct span topic, struct span frame)
 {
     enum res r = RES_AGAIN;
-    while ((r = ingest_offer(in, topic, frame, now_ms())) == RES_AGAIN) {
+    while ((r = ingest_offer(in, topic, frame, clock_utc_ms())) == RES_AGAIN) {
         ingest_wait_room(in, ROOM_MS);
     }
     if (r != RES_OK) {

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "board_sim.h"
 #include "cart.h"
+#include "clock.h"
 #include "display_json.h"
 #include "flash_file.h"
 #include "impairment.h"
@@ -61,16 +61,9 @@ static struct world {
     unsigned failures; /* of connecting, in a row */
 } world;
 
-static int64_t milliseconds(clockid_t clock)
-{
-    struct timespec t;
-    (void)clock_gettime(clock, &t); /* cannot fail for the clocks we name */
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static struct cart_time now(void)
 {
-    return (struct cart_time){milliseconds(CLOCK_MONOTONIC), milliseconds(CLOCK_REALTIME)};
+    return (struct cart_time){clock_monotonic_ms(), clock_utc_ms()};
 }
 
 static void log_failure(struct world *w, const char *why)

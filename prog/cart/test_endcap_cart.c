@@ -16,12 +16,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "broker_fixture.h"
+#include "clock.h"
 #include "secure_element_file.h"
 #include "wire.h"
 
@@ -56,13 +56,6 @@ static struct {
     struct seen seen[EVENTS_MAX];
 } t;
 
-static int64_t now_ms(clockid_t clock)
-{
-    struct timespec at;
-    clock_gettime(clock, &at);
-    return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
-}
-
 /* --- the platform --- */
 
 static void answer(struct wire_downlink *m)
@@ -70,7 +63,7 @@ static void answer(struct wire_downlink *m)
     uint8_t frame[WIRE_EVENT_BYTES_MAX];
     struct sink s;
     m->cart_id = SPAN_LIT(CART);
-    m->time_ms = now_ms(CLOCK_REALTIME);
+    m->time_ms = clock_utc_ms();
     sink_init(&s, frame, sizeof frame - WIRE_SIGNATURE_BYTES);
     enum res r = wire_downlink_encode(m, &s);
     assert_int_equal(r, RES_OK);
@@ -180,9 +173,9 @@ static void platform_step(void)
 
 static void platform_run_until(bool (*done)(void))
 {
-    int64_t end_ms = now_ms(CLOCK_MONOTONIC) + DEADLINE_S * 1000;
+    int64_t end_ms = clock_monotonic_ms() + DEADLINE_S * 1000;
     while (!done()) {
-        assert_true(now_ms(CLOCK_MONOTONIC) < end_ms);
+        assert_true(clock_monotonic_ms() < end_ms);
         platform_step();
     }
 }

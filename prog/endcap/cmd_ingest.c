@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "commands.h"
 #include "ingest.h"
 #include "service.h"
@@ -48,8 +49,8 @@ static void on_answer(void *context, const struct mqtt_answer *answer)
 static void on_message(void *context, const struct mqtt_message *message)
 {
     struct process *p = context;
-    while (!atomic_load(&p->stopping) && ingest_offer(p->ingest, message->topic, message->payload,
-                                                      service_now_ms()) == RES_AGAIN) {
+    while (!atomic_load(&p->stopping) &&
+           ingest_offer(p->ingest, message->topic, message->payload, clock_utc_ms()) == RES_AGAIN) {
         ingest_wait_room(p->ingest, WAIT_ROOM_MS);
     }
 }

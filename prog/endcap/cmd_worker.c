@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "commands.h"
 #include "dispatch.h"
 #include "service.h"
@@ -107,7 +108,7 @@ static int work(struct process *p)
     while (got == 0) {
         err_set(&why, "no reason was given");
         enum res r = mqtt_client_connected(p->mqtt)
-                         ? dispatch_step(p->dispatch, service_now_ms(), &why)
+                         ? dispatch_step(p->dispatch, clock_utc_ms(), &why)
                          : RES_OK;
         if (r != RES_OK && !troubled) {
             log_event(LOG_ERROR, "step_failed", LOG_TEXT("why", why.text), LOG_END);

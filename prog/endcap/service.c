@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "commands.h"
 #include "install_settings.h"
 
@@ -179,11 +180,4 @@ int service_wait(long timeout_ms)
     struct timespec t = {timeout_ms / 1000, timeout_ms % 1000 * 1000000};
     int got = sigtimedwait(&ends, NULL, &t);
     return got > 0 ? got : 0;
-}
-
-int64_t service_now_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }

@@ -43,6 +43,5 @@ void service_mqtt(const struct service *s, struct mqtt_client_settings *ret);
 void service_block_signals(void);
 /* Waits up to timeout_ms. The signal that came, or 0. */
 int service_wait(long timeout_ms);
-int64_t service_now_ms(void);
 
 #endif

@@ -2,9 +2,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "json.h"
 #include "span.h"
 #include "timestamp.h"
@@ -46,13 +46,11 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     if (level < log_least) {
         return;
     }
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
     char line[LOG_LINE_BYTES_MAX];
     struct sink s;
     sink_init(&s, line, sizeof line - 2);
     sink_text(&s, "{\"time\":\"");
-    timestamp_write(&s, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+    timestamp_write(&s, clock_utc_ms());
     sink_text(&s, "\",\"level\":\"");
     sink_text(&s, names[level]);
     sink_text(&s, "\",\"process\":");

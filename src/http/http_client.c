@@ -7,17 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#define TARGET_BYTES_MAX 4096
+#include "clock.h"
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+#define TARGET_BYTES_MAX 4096
 
 void http_client_reply_deinit(struct http_client_reply *r)
 {
@@ -29,7 +23,7 @@ void http_client_reply_deinit(struct http_client_reply *r)
 static enum res wait_for(int fd, short event, int64_t deadline_ms)
 {
     for (;;) {
-        int64_t left = deadline_ms - now_ms();
+        int64_t left = deadline_ms - clock_monotonic_ms();
         struct pollfd p = {.fd = fd, .events = event};
         int n = left <= 0 ? 0 : poll(&p, 1, (int)left);
         if (n > 0) {
@@ -169,7 +163,7 @@ enum res http_client_exchange(const char *address, uint16_t port, struct span re
                               unsigned timeout_ms, struct http_client_reply *ret, struct err *why)
 {
     struct http_client_reply reply = {.status = 0};
-    int64_t deadline_ms = now_ms() + timeout_ms;
+    int64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
     int fd = -1;
     enum res r = open_socket(address, port, deadline_ms, &fd);
     if (r == RES_OK) {

@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "http_request_state.h"
 
 /* Money is at most 12 digits (money.h): 15 significant digits print it exactly. */
@@ -12,13 +12,6 @@
 
 static const char no_memory[] =
     "{\"error\":{\"code\":\"INTERNAL\",\"message\":\"Out of memory.\",\"details\":null}}";
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void set_reply(struct http_request *q, unsigned status, const char *content_type, char *text,
                       size_t size)
@@ -70,7 +63,7 @@ void http_reply_error_code(struct http_request *q, enum http_error_kind kind, co
     reply_value(q, t->status,
                 http_error_envelope(code != NULL ? code : t->code,
                                     message != NULL ? message : t->message, &q->errors, q->id,
-                                    now_ms()));
+                                    clock_utc_ms()));
 }
 
 void http_reply_error(struct http_request *q, enum http_error_kind kind, const char *message)

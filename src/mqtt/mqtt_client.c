@@ -13,9 +13,9 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "mqtt_tls.h"
 
 #define CONNECT_TIMEOUT_MS_DEFAULT 10000
@@ -67,13 +67,6 @@ static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 static void library_init(void)
 {
     (void)mosquitto_lib_init();
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void lose(struct mqtt_client *c, enum res cause, const char *words)
@@ -376,7 +369,7 @@ static enum res begin(struct mqtt_client *c)
     c->tcp_open = false;
     c->left_over = false;
     c->tls_words[0] = '\0';
-    c->connect_deadline_ms = now_ms() + c->settings.connect_timeout_ms;
+    c->connect_deadline_ms = clock_monotonic_ms() + c->settings.connect_timeout_ms;
     mosquitto_log_callback_set(c->mosquitto, on_log);
     int code = mosquitto_connect_async(c->mosquitto, c->settings.host, c->settings.port,
                                        (int)c->settings.keep_alive_s);
@@ -481,7 +474,7 @@ static bool turn(struct mqtt_client *c, unsigned timeout_ms)
             c->settings.on_connect(c->settings.context);
         }
     }
-    if (atomic_load(&c->state) == CONNECTING && now_ms() >= c->connect_deadline_ms) {
+    if (atomic_load(&c->state) == CONNECTING && clock_monotonic_ms() >= c->connect_deadline_ms) {
         lose(c, RES_UNAVAILABLE, "no answer in time; is this the broker's address?");
     }
     return !c->lost;
@@ -503,8 +496,8 @@ static void report_loss(struct mqtt_client *c)
 static void say_goodbye(struct mqtt_client *c)
 {
     if (atomic_load(&c->state) == UP && mosquitto_disconnect_v5(c->mosquitto, 0, NULL) == 0) {
-        int64_t deadline_ms = now_ms() + GOODBYE_MS_MAX;
-        while (mosquitto_socket(c->mosquitto) >= 0 && now_ms() < deadline_ms) {
+        int64_t deadline_ms = clock_monotonic_ms() + GOODBYE_MS_MAX;
+        while (mosquitto_socket(c->mosquitto) >= 0 && clock_monotonic_ms() < deadline_ms) {
             short events;
             int fd = poll_once(c, 50, &events);
             drive(c, fd, events);
@@ -516,9 +509,9 @@ static void say_goodbye(struct mqtt_client *c)
 /* Waits delay_ms, or until stop. */
 static void pause_until_stop(struct mqtt_client *c, unsigned delay_ms)
 {
-    int64_t deadline_ms = now_ms() + delay_ms;
+    int64_t deadline_ms = clock_monotonic_ms() + delay_ms;
     for (int64_t left = delay_ms; left > 0 && !atomic_load(&c->stop);
-         left = deadline_ms - now_ms()) {
+         left = deadline_ms - clock_monotonic_ms()) {
         struct pollfd fd = {.fd = c->wake_fd, .events = POLLIN};
         if (poll(&fd, 1, (int)left) > 0) {
             uint64_t count;

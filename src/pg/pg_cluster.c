@@ -16,8 +16,9 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 #define SYSTEM_USER    "postgres"
 #define PORT           "5432"
@@ -520,16 +521,9 @@ void pg_cluster_exec(const struct pg_cluster *c)
     _exit(EXIT_EXEC);
 }
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 enum res pg_cluster_wait(const struct pg_cluster *c, pid_t pid, struct err *why)
 {
-    int64_t deadline = monotonic_ms() + PG_CLUSTER_START_MS;
+    int64_t deadline = clock_monotonic_ms() + PG_CLUSTER_START_MS;
     for (;;) {
         struct pg_conn *conn = NULL;
         struct err refused = {""};
@@ -542,7 +536,7 @@ enum res pg_cluster_wait(const struct pg_cluster *c, pid_t pid, struct err *why)
         if (waitpid(pid, &status, WNOHANG) == pid) {
             return exit_words(c, "postgres", status, "see the lines it wrote before", why);
         }
-        if (r != RES_UNAVAILABLE || monotonic_ms() > deadline) {
+        if (r != RES_UNAVAILABLE || clock_monotonic_ms() > deadline) {
             err_set(why, "PostgreSQL was started but does not accept connections: %.300s",
                     refused.text);
             return r == RES_UNAVAILABLE ? r : RES_DENIED;

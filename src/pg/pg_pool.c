@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "clock.h"
+
 /* While the server is away only one taker in this time waits for a connection attempt. */
 #define AWAY_MS 500
 
@@ -27,13 +29,6 @@ struct pg_pool {
     struct slot slots[];
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static struct timespec at_ms(int64_t ms)
 {
     return (struct timespec){(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
@@ -45,11 +40,12 @@ static void *watch(void *arg)
     struct pg_pool *p = arg;
     (void)pthread_mutex_lock(&p->lock);
     while (!p->stopping) {
-        struct timespec until = at_ms(now_ms() + 500);
+        struct timespec until = at_ms(clock_monotonic_ms() + 500);
         (void)pthread_cond_timedwait(&p->change, &p->lock, &until);
         for (size_t i = 0; i < p->settings.connections; i++) {
             struct slot *s = &p->slots[i];
-            if (s->fd >= 0 && now_ms() - s->taken_ms > (int64_t)p->settings.query_ms_max) {
+            if (s->fd >= 0 &&
+                clock_monotonic_ms() - s->taken_ms > (int64_t)p->settings.query_ms_max) {
                 (void)shutdown(s->fd, SHUT_RDWR);
             }
         }
@@ -124,7 +120,7 @@ static void put_back(struct pg_pool *p, struct slot *s, bool failed)
     (void)pthread_mutex_lock(&p->lock);
     s->taken = false;
     s->fd = -1;
-    p->away_until_ms = failed ? now_ms() + AWAY_MS : 0;
+    p->away_until_ms = failed ? clock_monotonic_ms() + AWAY_MS : 0;
     (void)pthread_cond_broadcast(&p->change);
     (void)pthread_mutex_unlock(&p->lock);
 }
@@ -132,23 +128,23 @@ static void put_back(struct pg_pool *p, struct slot *s, bool failed)
 static enum res wait_for_slot(struct pg_pool *p, struct slot **ret, struct err *why)
 {
     enum res r = RES_OK;
-    int64_t deadline = now_ms() + (int64_t)p->settings.wait_ms_max;
+    int64_t deadline = clock_monotonic_ms() + (int64_t)p->settings.wait_ms_max;
     struct timespec until = at_ms(deadline);
     (void)pthread_mutex_lock(&p->lock);
     struct slot *s = free_slot(p);
-    while (s == NULL && now_ms() < deadline) {
+    while (s == NULL && clock_monotonic_ms() < deadline) {
         (void)pthread_cond_timedwait(&p->change, &p->lock, &until);
         s = free_slot(p);
     }
     if (s == NULL) {
         err_set(why, "every database connection is busy; raise their number or try again");
         r = RES_UNAVAILABLE;
-    } else if (s->c == NULL && now_ms() < p->away_until_ms) {
+    } else if (s->c == NULL && clock_monotonic_ms() < p->away_until_ms) {
         err_set(why, "PostgreSQL could not be reached a moment ago");
         r = RES_UNAVAILABLE;
     } else {
         s->taken = true;
-        s->taken_ms = now_ms();
+        s->taken_ms = clock_monotonic_ms();
         *ret = s;
     }
     (void)pthread_mutex_unlock(&p->lock);
@@ -205,11 +201,12 @@ enum res pg_pool_run(struct pg_pool *p, const char *sql, const struct pg_params 
         if (r != RES_OK) {
             return r;
         }
-        int64_t started_ms = now_ms();
+        int64_t started_ms = clock_monotonic_ms();
         r = pg_conn_run(c, sql, params, ret_rows, why);
         /* Dead on arrival, not cut for being slow: the next one may be as dead, until all have been
          * opened anew. */
-        again = r == RES_UNAVAILABLE && !pg_conn_alive(c) && now_ms() - started_ms < AWAY_MS;
+        again = r == RES_UNAVAILABLE && !pg_conn_alive(c) &&
+                clock_monotonic_ms() - started_ms < AWAY_MS;
         pg_pool_give(p, c);
     }
     return r;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "file.h"
 #include "key_file.h"
 #include "pki_identity.h"
@@ -39,7 +40,7 @@ static enum res name_root(X509 *root)
 
 static enum res make_root(EVP_PKEY *key, X509 **ret_root)
 {
-    int64_t now_ms = pki_x509_now_ms();
+    int64_t now_ms = clock_utc_ms();
     X509 *root = NULL;
     enum res r =
         pki_x509_new(key, now_ms - BACKDATE_MS, now_ms + PKI_CA_DAYS * INT64_C(86400000), &root);

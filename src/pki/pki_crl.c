@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "file.h"
 #include "pki_x509.h"
 
@@ -66,7 +67,7 @@ static enum res number_crl(X509_CRL *crl, int64_t now_ms)
 static enum res fill_crl(X509_CRL *crl, const struct pki_ca *ca, const struct pki_revoked *entries,
                          size_t count)
 {
-    int64_t now_ms = pki_x509_now_ms();
+    int64_t now_ms = clock_utc_ms();
     ASN1_TIME *now = time_of(now_ms);
     ASN1_TIME *next = time_of(now_ms + PKI_CRL_DAYS * INT64_C(86400000));
     enum res r = RES_NO_MEMORY;

@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
+
 #define BACKDATE_MS INT64_C(3600000)
 #define DAY_MS      INT64_C(86400000)
 
 void pki_issue_period(struct pki_request *request, unsigned days)
 {
-    int64_t now_ms = pki_x509_now_ms();
+    int64_t now_ms = clock_utc_ms();
     request->not_before_ms = now_ms - BACKDATE_MS;
     request->not_after_ms = now_ms + days * DAY_MS;
 }
@@ -292,7 +294,7 @@ enum res pki_issue_server(const struct pki_ca *ca, const char *const *names, siz
     if (r != RES_OK) {
         return r;
     }
-    struct pki_certificate made = {.not_before_ms = pki_x509_now_ms() - BACKDATE_MS};
+    struct pki_certificate made = {.not_before_ms = clock_utc_ms() - BACKDATE_MS};
     made.not_after_ms = made.not_before_ms + BACKDATE_MS + days * DAY_MS;
     EVP_PKEY *key = NULL;
     r = pki_x509_key(&key);

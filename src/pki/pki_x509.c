@@ -8,14 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "pki_identity.h"
-
-int64_t pki_x509_now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static bool set_serial(X509 *certificate)
 {

@@ -25,6 +25,5 @@ MUST_CHECK enum res pki_x509_key_pem(const EVP_PKEY *key, char ret_pem[PKI_PEM_B
 MUST_CHECK enum res pki_x509_text(BIO *bio, char *ret_text, size_t size);
 /* RES_INVALID for a time before 1970. */
 MUST_CHECK enum res pki_x509_time_ms(const ASN1_TIME *time, int64_t *ret_time_ms);
-int64_t pki_x509_now_ms(void);
 
 #endif

@@ -9,19 +9,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 #define POLL_MS       20
 #define EXIT_NO_EXEC  127
 #define EXIT_NO_SETUP 126
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void sleep_ms(int64_t ms)
 {
@@ -97,7 +91,7 @@ static enum res spawn(struct supervise_service *service, struct err *why)
         return RES_UNAVAILABLE;
     }
     service->pid = pid;
-    service->started_ms = now_ms();
+    service->started_ms = clock_monotonic_ms();
     return RES_OK;
 }
 
@@ -167,7 +161,7 @@ enum res supervise_start(struct supervise_service *service, const volatile int *
         return r;
     }
     struct err last = {.text = "it did not answer"};
-    while (now_ms() - service->started_ms < service->ready_ms_max) {
+    while (clock_monotonic_ms() - service->started_ms < service->ready_ms_max) {
         int status = 0;
         if (has_ended(service, &status)) {
             service->pid = 0;
@@ -194,7 +188,7 @@ enum res supervise_start(struct supervise_service *service, const volatile int *
 
 static void plan_restart(struct supervise_service *service)
 {
-    int64_t now = now_ms();
+    int64_t now = clock_monotonic_ms();
     if (now - service->started_ms >= SUPERVISE_STEADY_MS) {
         service->restart_delay_ms = SUPERVISE_RESTART_MS_LEAST;
     }
@@ -210,7 +204,7 @@ static void plan_restart(struct supervise_service *service)
 void supervise_step(struct supervise_service *services, size_t count, int64_t wait_ms,
                     supervise_tell ended, void *context)
 {
-    int64_t until = now_ms() + wait_ms;
+    int64_t until = clock_monotonic_ms() + wait_ms;
     do {
         for (size_t i = 0; i < count; i++) {
             struct supervise_service *service = &services[i];
@@ -222,14 +216,14 @@ void supervise_step(struct supervise_service *services, size_t count, int64_t wa
                 }
             }
             if (service->pid == 0 && service->restart_at_ms > 0 &&
-                now_ms() >= service->restart_at_ms && spawn(service, NULL) != RES_OK) {
-                service->started_ms = now_ms();
+                clock_monotonic_ms() >= service->restart_at_ms && spawn(service, NULL) != RES_OK) {
+                service->started_ms = clock_monotonic_ms();
                 plan_restart(service);
             }
         }
-        int64_t left = until - now_ms();
+        int64_t left = until - clock_monotonic_ms();
         sleep_ms(left > POLL_MS ? POLL_MS : left > 0 ? left : 0);
-    } while (now_ms() < until);
+    } while (clock_monotonic_ms() < until);
 }
 
 bool supervise_stop(struct supervise_service *services, size_t count)
@@ -241,10 +235,10 @@ bool supervise_stop(struct supervise_service *services, size_t count)
             continue;
         }
         (void)kill(service->pid, service->stop_signal);
-        int64_t until = now_ms() + SUPERVISE_STOP_MS;
+        int64_t until = clock_monotonic_ms() + SUPERVISE_STOP_MS;
         int status = 0;
         bool gone = has_ended(service, &status);
-        while (!gone && now_ms() < until) {
+        while (!gone && clock_monotonic_ms() < until) {
             sleep_ms(POLL_MS);
             gone = has_ended(service, &status);
         }

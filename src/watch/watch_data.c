@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "http_client.h"
 
 int64_t watch_data_metric(const char *text, const char *name)
@@ -93,9 +93,7 @@ void watch_data_read(uint16_t port, unsigned timeout_ms, struct watch_data *ret)
                            .duplicates = WATCH_UNKNOWN,
                            .waiting = WATCH_UNKNOWN};
     struct http_client_reply reply;
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    d.at_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    d.at_ms = clock_monotonic_ms();
     if (http_client_get("127.0.0.1", port, "/readyz", timeout_ms, &reply, NULL) == RES_OK) {
         d.reachable = true;
         read_parts(reply.body, reply.body_size, &d);

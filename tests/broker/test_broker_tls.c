@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "broker_fixture.h"
+#include "clock.h"
 #include "raw_client.h"
 #include "rng.h"
 #include "timestamp.h"
@@ -42,7 +43,7 @@ static struct pki_certificate issue(const struct pki_ca *ca, enum pki_kind kind,
 
 static struct pki_certificate issue_valid(enum pki_kind kind, const char *id)
 {
-    int64_t now_ms = pki_x509_now_ms();
+    int64_t now_ms = clock_utc_ms();
     return issue(fixture.ca, kind, id, now_ms - DAY_MS, now_ms + DAY_MS);
 }
 
@@ -94,7 +95,7 @@ static void expect_line(size_t from, int64_t since_ms, const char *const *texts,
                 assert_memory_equal(line, "{\"time\":\"", 9);
                 assert_int_equal(timestamp_read(span_of(line + 9, TIMESTAMP_TEXT_BYTES), &time_ms),
                                  RES_OK);
-                assert_true(time_ms >= since_ms && time_ms <= pki_x509_now_ms());
+                assert_true(time_ms >= since_ms && time_ms <= clock_utc_ms());
                 free(log);
                 return;
             }
@@ -110,7 +111,7 @@ static void expect_refused(const struct raw_client_options *o, const char *reaso
 {
     struct raw_client client;
     size_t from = log_size();
-    int64_t since_ms = pki_x509_now_ms();
+    int64_t since_ms = clock_utc_ms();
     char device[64] = "";
     char serial[64] = "";
     char why[128];
@@ -208,7 +209,7 @@ static void refuse_one(enum flaw flaw, size_t number)
         [OTHER_CA] = "unable to get local issuer certificate",
         [NO_CERTIFICATE] = "peer did not return a certificate"};
     char id[PKI_ID_BYTES_MAX + 1];
-    int64_t now_ms = pki_x509_now_ms();
+    int64_t now_ms = clock_utc_ms();
     int64_t some_ms = 60000 + (int64_t)rng_below(&rng, 300) * DAY_MS;
     enum pki_kind kind = rng_below(&rng, 2) == 0 ? PKI_CART : PKI_LABEL;
     random_id(kind, id);

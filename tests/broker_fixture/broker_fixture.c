@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "broker_plugin_path.h"
+#include "clock.h"
 
 #define READY_MS_MAX     20000
 #define START_ATTEMPTS   5
@@ -297,7 +298,7 @@ void broker_fixture_revoke(struct broker_fixture *f, const struct pki_certificat
         struct pki_revoked *entry = &f->revoked[f->revoked_count++];
         memcpy(entry->serial, certificates[i].identity.serial, sizeof entry->serial);
         memcpy(entry->id, certificates[i].identity.id, sizeof entry->id);
-        entry->revoked_ms = pki_x509_now_ms();
+        entry->revoked_ms = clock_utc_ms();
     }
     must(pki_crl_write(f->ca, f->ca_directory, f->broker_directory, f->revoked, f->revoked_count,
                        &why),
