@@ -142,7 +142,7 @@ int cmd_worker(int argc, char **argv)
 {
     static struct process p;
     struct service_options o = {
-        .command = "worker", .instance = "worker-1", .broker_host = "localhost", .level = LOG_INFO};
+        .command = "worker", .instance = "worker-1", .broker_host = "127.0.0.1", .level = LOG_INFO};
     struct err why = {.text = ""};
     int code = service_read_options(
         argc, argv,

@@ -122,7 +122,7 @@ static enum res ensure_broker(const struct pki_ca *ca, const char *root, const c
     if (r != RES_OK || exists(paths[0])) {
         return r;
     }
-    char list[512];
+    char list[1024];
     const char *each[PKI_SERVER_NAMES_MAX];
     (void)snprintf(list, sizeof list, "%s", names);
     size_t count = split(list, each);

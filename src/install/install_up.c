@@ -137,11 +137,14 @@ static enum res set_services(struct install_up *up, struct err *why)
     (void)snprintf(up->broker_port_text, sizeof up->broker_port_text, "%u", up->broker_port);
     (void)snprintf(up->api_port_text, sizeof up->api_port_text, "%u", up->api_port);
     const char *level = settings_text(up->settings, "log_level");
+    const char *address = settings_text(up->settings, "broker_address");
+    /* Who listens everywhere is reached on the loopback. */
+    const char *host = strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : address;
     const char *const ours[][INSTALL_ARGV_MAX] = {
-        [INSTALL_INGEST] = {up->program, "ingest", "--data", up->root, "--broker-port",
-                            up->broker_port_text, "--log-level", level, NULL},
-        [INSTALL_WORKER] = {up->program, "worker", "--data", up->root, "--broker-port",
-                            up->broker_port_text, "--log-level", level, NULL},
+        [INSTALL_INGEST] = {up->program, "ingest", "--data", up->root, "--broker-host", host,
+                            "--broker-port", up->broker_port_text, "--log-level", level, NULL},
+        [INSTALL_WORKER] = {up->program, "worker", "--data", up->root, "--broker-host", host,
+                            "--broker-port", up->broker_port_text, "--log-level", level, NULL},
         [INSTALL_API] = {up->program, "api", "--data", up->root, "--port", up->api_port_text,
                          "--log-level", level, NULL},
     };
@@ -218,7 +221,12 @@ static enum res start_broker(struct install_up *up, const volatile int *stop, st
     struct supervise_service *service = &up->services[INSTALL_BROKER];
     enum res r = file_path(up->broker_directory, why, "%s/broker", up->root);
     if (r == RES_OK) {
-        r = install_keys_ensure(up->root, settings_text(up->settings, "broker_names"), why);
+        char names[2 * SETTINGS_TEXT_BYTES_MAX];
+        const char *address = settings_text(up->settings, "broker_address");
+        bool everywhere = strcmp(address, "0.0.0.0") == 0;
+        (void)snprintf(names, sizeof names, "%s,%s", settings_text(up->settings, "broker_names"),
+                       everywhere ? "" : address);
+        r = install_keys_ensure(up->root, names, why);
     }
     if (r != RES_OK) {
         return r;

@@ -45,6 +45,7 @@ struct mqtt_client {
     atomic_int queued; /* publishes without PUBACK */
 
     /* of the running connection or attempt; only the stepping thread touches them */
+    unsigned attempts;
     int64_t connect_deadline_ms;
     bool tcp_open;
     bool left_over; /* OpenSSL holds bytes that poll(2) does not see */
@@ -371,9 +372,21 @@ static enum res begin(struct mqtt_client *c)
     c->tls_words[0] = '\0';
     c->connect_deadline_ms = clock_monotonic_ms() + c->settings.connect_timeout_ms;
     mosquitto_log_callback_set(c->mosquitto, on_log);
-    int code = mosquitto_connect_async(c->mosquitto, c->settings.host, c->settings.port,
-                                       (int)c->settings.keep_alive_s);
-    int error = errno;
+    int code = 0;
+    int error = 0;
+    /* libmosquitto takes a name's first address and never another, and "localhost" is often ::1
+     * first. The local address chooses the family: IPv4 first at even attempts, IPv6 at odd ones.
+     */
+    for (unsigned i = 0; i < 2; i++) {
+        const char *any = (c->attempts + i) % 2 == 0 ? "0.0.0.0" : "::";
+        code = mosquitto_connect_bind_async(c->mosquitto, c->settings.host, c->settings.port,
+                                            (int)c->settings.keep_alive_s, any);
+        error = errno;
+        if (code <= 0) {
+            break;
+        }
+    }
+    c->attempts++;
     if (code > 0) {
         lose_to_code(c, code, error);
         return c->lost_cause;
@@ -469,6 +482,7 @@ static bool turn(struct mqtt_client *c, unsigned timeout_ms)
     drive(c, fd, events);
     if (c->arrived && !c->lost) {
         c->arrived = false;
+        c->attempts--; /* the family that worked comes first again */
         atomic_store(&c->state, UP);
         if (c->settings.on_connect != NULL) {
             c->settings.on_connect(c->settings.context);
