@@ -221,12 +221,12 @@ static enum res start_broker(struct install_up *up, const volatile int *stop, st
     struct supervise_service *service = &up->services[INSTALL_BROKER];
     enum res r = file_path(up->broker_directory, why, "%s/broker", up->root);
     if (r == RES_OK) {
-        char names[2 * SETTINGS_TEXT_BYTES_MAX];
+        char all[2 * SETTINGS_TEXT_BYTES_MAX];
         const char *address = settings_text(up->settings, "broker_address");
         bool everywhere = strcmp(address, "0.0.0.0") == 0;
-        (void)snprintf(names, sizeof names, "%s,%s", settings_text(up->settings, "broker_names"),
+        (void)snprintf(all, sizeof all, "%s,%s", settings_text(up->settings, "broker_names"),
                        everywhere ? "" : address);
-        r = install_keys_ensure(up->root, names, why);
+        r = install_keys_ensure(up->root, all, why);
     }
     if (r != RES_OK) {
         return r;
