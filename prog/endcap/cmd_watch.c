@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -116,20 +117,46 @@ static uint16_t find_port(const struct options *o, const char *root)
     return port > 0 && port <= 65535 ? (uint16_t)port : 0;
 }
 
+/* no-color.org: set and not empty. */
+static bool colour_wanted(void)
+{
+    const char *no = getenv("NO_COLOR");
+    return no == NULL || no[0] == '\0';
+}
+
+/* A terminal that does not say is taken for a usual one. */
+static bool is_wide(void)
+{
+    struct winsize size = {0};
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 ||
+           size.ws_col >= WATCH_VIEW_COLUMNS;
+}
+
+/* Over what was drawn before. */
+static void draw(const struct watch_data *d, const struct watch_data *before, struct sink *s)
+{
+    static unsigned drawn;
+    if (drawn > 0) {
+        sink_text(s, "\x1b[");
+        sink_i64(s, drawn);
+        sink_text(s, "A\x1b[J");
+    }
+    /* Without wrapping: a line cut short on a narrow terminal is still one line to go up. */
+    sink_text(s, "\x1b[?7l");
+    drawn = watch_view_block(d, before, is_wide(), colour_wanted(), s);
+    sink_text(s, "\x1b[?7h");
+}
+
 static bool print(const struct options *o, const struct watch_data *d,
                   const struct watch_data *before, bool in_place)
 {
-    static const char up[] = "\x1b[" /* lines */ "9"
-                             "A\x1b[J";
-    _Static_assert(WATCH_VIEW_LINES == 9, "the text above moves up as many lines as were drawn");
     char text[WATCH_VIEW_BYTES_MAX];
     struct sink s;
     sink_init(&s, text, sizeof text);
     if (o->json) {
         watch_view_json(d, before, &s);
     } else if (in_place) {
-        sink_text(&s, before != NULL ? up : "");
-        watch_view_block(d, before, getenv("NO_COLOR") == NULL, &s);
+        draw(d, before, &s);
     } else {
         watch_view_line(d, before, &s);
     }
@@ -172,7 +199,8 @@ int cmd_watch(int argc, char **argv)
         fprintf(stderr, "endcap watch: %s\n", why.text);
         return COMMAND_FAILED;
     }
-    struct sigaction action = {.sa_handler = ask_to_stop};
+    /* A second signal ends it at once, should a reading hang. */
+    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = (int)SA_RESETHAND};
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     return watch(&o, root);

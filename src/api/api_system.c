@@ -64,7 +64,9 @@ static bool check_database(const struct api_system *s, json_t *components)
     double age_s = known ? pg_get_double(rows, 0, 0) : 0;
     bool fresh = known && age_s <= FRESH_S;
     char detail[96] = "it has said nothing yet";
-    if (known) {
+    if (r != RES_OK) {
+        (void)snprintf(detail, sizeof detail, "its figures are in PostgreSQL, out of reach");
+    } else if (known) {
         (void)snprintf(detail, sizeof detail, "it has said nothing for %.0f s", age_s);
     }
     bool ready = add_component(components, "postgresql", r == RES_OK, "it does not answer");

@@ -34,6 +34,16 @@ static void show(void (*view)(const struct watch_data *, const struct watch_data
     text[s.size] = '\0';
 }
 
+static unsigned show_block(const struct watch_data *d, bool wide, bool colour)
+{
+    struct sink s;
+    sink_init(&s, text, WATCH_VIEW_BYTES_MAX);
+    unsigned lines = watch_view_block(d, NULL, wide, colour, &s);
+    assert_false(s.overflow);
+    text[s.size] = '\0';
+    return lines;
+}
+
 static void takes_rates_between_two_readings(void **state)
 {
     (void)state;
@@ -47,23 +57,58 @@ static void takes_rates_between_two_readings(void **state)
     assert_int_equal(watch_view_rate(&now, &before), WATCH_UNKNOWN);
 }
 
+static size_t longest_line(const char *lines)
+{
+    size_t longest = 0;
+    for (const char *at = lines; *at != '\0'; at += strcspn(at, "\n") + 1) {
+        size_t size = strcspn(at, "\n");
+        longest = size > longest ? size : longest;
+    }
+    return longest;
+}
+
 static void a_block_has_the_lines_that_are_drawn_over(void **state)
 {
     (void)state;
     struct watch_data d = sample(1000, 100);
-    for (int colour = 0; colour < 2; colour++) {
-        struct sink s;
-        sink_init(&s, text, WATCH_VIEW_BYTES_MAX);
-        watch_view_block(&d, NULL, colour == 1, &s);
-        text[s.size] = '\0';
-        int lines = 0;
+    for (int i = 0; i < 4; i++) {
+        bool wide = i % 2 == 1;
+        bool colour = i / 2 == 1;
+        unsigned said = show_block(&d, wide, colour);
+        unsigned lines = 0;
         for (const char *at = text; *at != '\0'; at++) {
             lines += *at == '\n';
         }
-        assert_int_equal(lines, WATCH_VIEW_LINES);
-        assert_int_equal(strchr(text, '\x1b') != NULL, colour == 1);
+        assert_int_equal(lines, said);
+        assert_true(lines < 24); /* rows of a usual terminal, with the cursor's */
+        assert_int_equal(strchr(text, '\x1b') != NULL, colour);
         assert_non_null(strstr(text, "ingest: it has said nothing for 9 s"));
+        if (!colour) {
+            assert_true(longest_line(text) <= (wide ? WATCH_VIEW_COLUMNS : 40));
+        }
     }
+}
+
+static void the_figures_of_a_block_stand_in_columns(void **state)
+{
+    (void)state;
+    struct watch_data d = sample(1000, 100);
+    d.trips = 1234567890;
+    d.open_alerts = 3;
+    (void)show_block(&d, true, false);
+    assert_non_null(strstr(text, "  complete                1234567890    a second"));
+    assert_non_null(strstr(text, "  shopping now                     3    stored"));
+    assert_non_null(strstr(text, "    open alerts                      3\n"));
+    (void)show_block(&d, true, true);
+    assert_non_null(strstr(text, "\x1b[33m         3\x1b[0m\n"));
+}
+
+static void says_what_to_do_when_nobody_answers(void **state)
+{
+    (void)state;
+    struct watch_data d = {.reachable = false};
+    show(watch_view_line, &d, NULL);
+    assert_non_null(strstr(text, "is `endcap up` running?"));
 }
 
 static void lines_and_json_say_what_is_unknown(void **state)
@@ -99,6 +144,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_rates_between_two_readings),
         cmocka_unit_test(a_block_has_the_lines_that_are_drawn_over),
+        cmocka_unit_test(the_figures_of_a_block_stand_in_columns),
+        cmocka_unit_test(says_what_to_do_when_nobody_answers),
         cmocka_unit_test(lines_and_json_say_what_is_unknown),
         cmocka_unit_test(sums_the_samples_of_one_name),
     };

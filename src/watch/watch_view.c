@@ -2,10 +2,19 @@
 
 #include <string.h>
 
-#define GREEN "\x1b[32m"
-#define RED   "\x1b[31m"
-#define BOLD  "\x1b[1m"
-#define PLAIN "\x1b[0m"
+#define GREEN  "\x1b[32m"
+#define RED    "\x1b[31m"
+#define YELLOW "\x1b[33m"
+#define BOLD   "\x1b[1m"
+#define PLAIN  "\x1b[0m"
+
+/* Two columns and their margins: 74 characters, so that a terminal of 80 has room to spare. */
+#define NAME_WIDTH  24
+#define VALUE_WIDTH 10
+#define MARGIN      "  "
+#define GAP         "    "
+
+#define UNREACHABLE "  the REST face does not answer; is `endcap up` running?"
 
 struct figure {
     const char *name; /* as in the JSON */
@@ -18,13 +27,13 @@ static void figures_of(const struct watch_data *d, const struct watch_data *befo
                        struct figure ret[FIGURES])
 {
     const struct figure all[FIGURES] = {
-        {"trips", "trips", d->trips},
+        {"trips", "complete", d->trips},
         {"openSessions", "shopping now", d->open_sessions},
         {"unreconciled", "unreconciled", d->unreconciled},
-        {"carts", "carts", d->carts},
-        {"cartsSeen", "carts heard", d->carts_seen},
+        {"carts", "carts in the fleet", d->carts},
+        {"cartsSeen", "carts heard lately", d->carts_seen},
         {"queuedOnCarts", "queued on carts", d->queued_on_carts},
-        {"eventsPerSecond", "events/s", watch_view_rate(d, before)},
+        {"eventsPerSecond", "a second", watch_view_rate(d, before)},
         {"eventsStored", "stored", d->events_stored},
         {"received", "received", d->received},
         {"duplicates", "repeats dropped", d->duplicates},
@@ -71,8 +80,7 @@ static void put_value(struct sink *s, int64_t value, size_t width)
 static void put_parts(const struct watch_data *d, bool colour, struct sink *s)
 {
     if (!d->reachable) {
-        sink_text(s, colour ? RED "  the REST face does not answer" PLAIN
-                            : "  the REST face does not answer");
+        sink_text(s, colour ? RED UNREACHABLE PLAIN : UNREACHABLE);
     }
     for (uint16_t i = 0; i < d->part_count; i++) {
         const struct watch_part *p = &d->parts[i];
@@ -100,25 +108,82 @@ static void put_trouble(const struct watch_data *d, struct sink *s)
     sink_byte(s, '\n');
 }
 
-void watch_view_block(const struct watch_data *d, const struct watch_data *before, bool colour,
-                      struct sink *s)
+/* A heading and the figures under it. */
+struct group {
+    const char *title;
+    uint8_t count;
+    uint8_t rows[4];
+    bool trouble; /* any of these above zero is something to see to */
+};
+#define GROUPS 4
+static const struct group groups[GROUPS] = {{"Trips", 4, {0, 1, 4, 3}, false},
+                                            {"Events", 4, {6, 7, 8, 9}, false},
+                                            {"Lag", 2, {11, 5}, false},
+                                            {"To see to", 3, {12, 10, 2}, true}};
+
+static void put_left(struct sink *s, const char *text, size_t width)
 {
-    struct figure f[FIGURES];
-    figures_of(d, before, f);
-    sink_text(s, colour ? BOLD "  endcap" PLAIN "\n" : "  endcap\n");
-    /* Three columns of what is (trips, carts), what flows, and what is wrong. */
-    static const int rows[5][3] = {{0, 6, 10}, {1, 7, 12}, {4, 8, 2}, {5, 9, -1}, {3, 11, -1}};
-    for (size_t r = 0; r < 5; r++) {
-        for (size_t c = 0; c < 3 && rows[r][c] >= 0; c++) {
-            const struct figure *one = &f[rows[r][c]];
-            padded(s, one->words, 20);
-            put_value(s, one->value, 10);
+    sink_text(s, text);
+    for (size_t size = strlen(text); size < width; size++) {
+        sink_byte(s, ' ');
+    }
+}
+
+static void put_title(struct sink *s, const char *title, bool colour)
+{
+    sink_text(s, colour ? BOLD : "");
+    put_left(s, title, NAME_WIDTH + VALUE_WIDTH);
+    sink_text(s, colour ? PLAIN : "");
+}
+
+static void put_figure(struct sink *s, const struct figure *f, bool warn)
+{
+    put_left(s, f->words, NAME_WIDTH);
+    sink_text(s, warn ? YELLOW : "");
+    put_value(s, f->value, VALUE_WIDTH);
+    sink_text(s, warn ? PLAIN : "");
+}
+
+/* `across` groups side by side; the lines that were written. */
+static unsigned put_groups(struct sink *s, const struct group *g, size_t across,
+                           const struct figure f[FIGURES], bool colour)
+{
+    unsigned rows = 0;
+    for (size_t c = 0; c < across; c++) {
+        sink_text(s, c == 0 ? MARGIN : GAP);
+        put_title(s, g[c].title, colour);
+        rows = g[c].count > rows ? g[c].count : rows;
+    }
+    sink_byte(s, '\n');
+    for (unsigned r = 0; r < rows; r++) {
+        for (size_t c = 0; c < across; c++) {
+            sink_text(s, c == 0 ? MARGIN : GAP);
+            if (r < g[c].count) {
+                const struct figure *one = &f[g[c].rows[r]];
+                put_figure(s, one, colour && g[c].trouble && one->value > 0);
+            } else {
+                put_left(s, "", NAME_WIDTH + VALUE_WIDTH);
+            }
         }
         sink_byte(s, '\n');
     }
     sink_byte(s, '\n');
+    return rows + 2;
+}
+
+unsigned watch_view_block(const struct watch_data *d, const struct watch_data *before, bool wide,
+                          bool colour, struct sink *s)
+{
+    struct figure f[FIGURES];
+    unsigned lines = 0;
+    size_t across = wide ? 2 : 1;
+    figures_of(d, before, f);
+    for (size_t g = 0; g < GROUPS; g += across) {
+        lines += put_groups(s, &groups[g], across, f, colour);
+    }
     put_parts(d, colour, s);
     put_trouble(d, s);
+    return lines + 2;
 }
 
 void watch_view_line(const struct watch_data *d, const struct watch_data *before, struct sink *s)

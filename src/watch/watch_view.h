@@ -8,14 +8,15 @@
 #include "watch_data.h"
 
 #define WATCH_VIEW_BYTES_MAX 4096
-#define WATCH_VIEW_LINES     9
+#define WATCH_VIEW_COLUMNS   78 /* of a wide block's figures; words about trouble may be longer */
 
 /* Events stored a second since `before` (may be NULL or unreachable); WATCH_UNKNOWN without two
  * readings. */
 int64_t watch_view_rate(const struct watch_data *d, const struct watch_data *before);
-/* WATCH_VIEW_LINES lines. `colour`: with terminal colours. */
-void watch_view_block(const struct watch_data *d, const struct watch_data *before, bool colour,
-                      struct sink *s);
+/* Returns its lines, which a redraw goes up. `wide`: the terminal has WATCH_VIEW_COLUMNS; else the
+ * figures stand in one column. `colour`: with terminal colours. */
+unsigned watch_view_block(const struct watch_data *d, const struct watch_data *before, bool wide,
+                          bool colour, struct sink *s);
 /* One line with its newline, for a file or a pipe. */
 void watch_view_line(const struct watch_data *d, const struct watch_data *before, struct sink *s);
 void watch_view_json(const struct watch_data *d, const struct watch_data *before, struct sink *s);
