@@ -366,7 +366,7 @@ class Cart:
         for number, line in self.trip.lines.items():
             if "price" in line.goods or line.hopeless or at < line.asked_at + line.ask_again_s:
                 continue
-            line.ask_again_s = min(ASK_MAX_S, 2 * line.ask_again_s)
+            line.asked_at, line.ask_again_s = at, min(ASK_MAX_S, 2 * line.ask_again_s)
             self.make("scan", sessionId=self.trip.session_id, line=number, gtin=line.gtin,
                       quantity=line.read, weight="unknown", resolves=line.first)
 
