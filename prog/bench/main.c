@@ -31,7 +31,7 @@ static const char usage[] =
     "a table.\n"
     "  --json        one JSON object instead\n"
     "  --carts N     carts that send (1..1000, default 64)\n"
-    "  --messages N  messages of each run, signed beforehand (default 100000)\n"
+    "  --messages N  of each run, signed beforehand (1000..10000000, default 100000)\n"
     "  --seconds S   for the loops without messages (default 3)\n"
     "  --rounds N    each run so often, the best one counts (default 2)\n"
     "  --no-memory, --no-broker  leave P2, P4, P25 and P29, or P3 and P5, out\n";
@@ -47,6 +47,12 @@ static bool read_number(const char *text, double least, double most, double *ret
     return true;
 }
 
+static int misuse(const char *word, const char *words)
+{
+    (void)fprintf(stderr, "endcap-bench: `%s` %s; see endcap-bench --help\n", word, words);
+    return 2;
+}
+
 /* -1: go on; otherwise the exit status. */
 static int read_options(int argc, char **argv, struct options *o)
 {
@@ -60,6 +66,7 @@ static int read_options(int argc, char **argv, struct options *o)
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     double number = 0;
+    opterr = 0;
     for (int c = 0; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         if (c == 'j') {
             o->json = true;
@@ -75,16 +82,15 @@ static int read_options(int argc, char **argv, struct options *o)
             o->rounds = (unsigned)number;
         } else if (c == 's' && read_number(optarg, 0.1, 600, &number)) {
             o->seconds = number;
+        } else if (c == 'h') {
+            (void)fputs(usage, stdout);
+            return 0;
         } else {
-            (void)fputs(usage, c == 'h' ? stdout : stderr);
-            return c == 'h' ? 0 : 2;
+            return misuse(argv[optind - 1],
+                          "is no option, or its value is missing or out of range");
         }
     }
-    if (optind < argc) {
-        (void)fputs(usage, stderr);
-        return 2;
-    }
-    return -1;
+    return optind < argc ? misuse(argv[optind], "is no option") : -1;
 }
 
 /* What the measurements hand on to each other. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "command_line.h"
 #include "commands.h"
 #include "install_settings.h"
 #include "log.h"
@@ -67,7 +68,7 @@ static int read_options(int argc, char **argv, struct options *o)
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     int c = 0;
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":", known, NULL)) != -1) {
         bool fine = true;
         switch (c) {
         case 'd':
@@ -89,7 +90,7 @@ static int read_options(int argc, char **argv, struct options *o)
             help();
             return 0;
         default:
-            return COMMAND_USAGE;
+            return command_line_bad_option("api", argv, c);
         }
         if (!fine) {
             fprintf(stderr, "endcap api: \"%s\" is out of range; see `endcap api --help`\n",

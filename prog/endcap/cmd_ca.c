@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command_line.h"
 #include "commands.h"
 #include "install_keys.h"
 #include "install_settings.h"
@@ -30,8 +31,7 @@ static int complain(const struct err *why)
 
 static int misuse(const char *words)
 {
-    (void)fprintf(stderr, "endcap ca: %s; `endcap ca --help` tells how\n", words);
-    return COMMAND_USAGE;
+    return command_line_misuse("ca", words);
 }
 
 static enum res make_folders(const char *root, struct err *why)
@@ -142,13 +142,13 @@ int cmd_ca(int argc, char **argv)
     const char *data = NULL;
     int option;
     optind = 1;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
         if (option == 'h') {
             (void)fputs(help, stdout);
             return 0;
         }
         if (option != 'd') {
-            return misuse("an option is unknown");
+            return command_line_bad_option("ca", argv, option);
         }
         data = optarg;
     }

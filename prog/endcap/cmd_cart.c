@@ -3,13 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command_line.h"
 #include "commands.h"
 #include "install_settings.h"
 #include "model.h"
 
 #define TTL_DEFAULT_S 300
 #define TTL_MAX_S     604800
-#define TRIES_MAX     5 /* another command took the number: ours is the next */
+
+#define REASON_BYTES_MAX 64
+#define TRIES_MAX        5 /* another command took the number: ours is the next */
 
 struct options {
     const char *data;
@@ -46,6 +49,47 @@ static bool read_ttl(const char *text, long *ret)
     return true;
 }
 
+static bool is_printable(const char *text, size_t most)
+{
+    size_t size = strlen(text);
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] < ' ' || text[i] > '~') {
+            return false;
+        }
+    }
+    return size >= 1 && size <= most;
+}
+
+/* The rules between options, as the REST face has them; NULL: all is well. */
+static const char *what_is_wrong(const struct options *o)
+{
+    static const char *const kinds[] = {"sleep",  "wake",    "customer-override", "pause",
+                                        "cancel", "restart", "catalogue"};
+    bool known = false;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        known = known || strcmp(o->kind, kinds[i]) == 0;
+    }
+    bool version_fits =
+        o->version == NULL || (strcmp(o->kind, "catalogue") == 0 &&
+                               strspn(o->version, "0123456789") == strlen(o->version) &&
+                               strlen(o->version) >= 1 && strlen(o->version) <= 15);
+    bool of_session = strcmp(o->kind, "pause") == 0 || strcmp(o->kind, "cancel") == 0 ||
+                      strcmp(o->kind, "restart") == 0;
+    if (!known) {
+        return "--kind is sleep, wake, customer-override, pause, cancel, restart or catalogue";
+    }
+    if (!version_fits) {
+        return "--version is a whole number and goes with --kind catalogue only";
+    }
+    if (o->session != NULL && !of_session) {
+        return "--session goes with pause, cancel and restart only";
+    }
+    if (o->reason != NULL && !is_printable(o->reason, REASON_BYTES_MAX)) {
+        return "--reason is 1 to 64 printable ASCII characters";
+    }
+    return NULL;
+}
+
 static int read_options(int argc, char **argv, struct options *o)
 {
     static const struct option known[] = {{"data", required_argument, NULL, 'd'},
@@ -60,13 +104,13 @@ static int read_options(int argc, char **argv, struct options *o)
     const char **texts[256] = {['d'] = &o->data,    ['c'] = &o->cart,   ['k'] = &o->kind,
                                ['s'] = &o->session, ['r'] = &o->reason, ['v'] = &o->version};
     int c = 0;
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":", known, NULL)) != -1) {
         if (c == 'h') {
             help();
             return 0;
         }
-        if (c == '?') {
-            return COMMAND_USAGE;
+        if (c == '?' || c == ':') {
+            return command_line_bad_option("cart", argv, c);
         }
         if (c == 't' && !read_ttl(optarg, &o->ttl_s)) {
             fprintf(stderr, "endcap cart: a ttl of \"%s\" is out of range; see --help\n", optarg);
@@ -79,11 +123,10 @@ static int read_options(int argc, char **argv, struct options *o)
     bool right = optind + 1 == argc && strcmp(argv[optind], "command") == 0 && o->cart != NULL &&
                  o->kind != NULL;
     if (!right) {
-        fprintf(stderr, "endcap cart: say `endcap cart command --cart CART --kind KIND`; see "
-                        "`endcap cart --help`\n");
-        return COMMAND_USAGE;
+        return command_line_misuse("cart", "say `endcap cart command --cart CART --kind KIND`");
     }
-    return -1;
+    const char *wrong = what_is_wrong(o);
+    return wrong != NULL ? command_line_misuse("cart", wrong) : -1;
 }
 
 static const char insert_sql[] =
@@ -92,7 +135,9 @@ static const char insert_sql[] =
     "WHERE n.cart_id = c.cart_id), 0) + 1, c.store_id, $2::text, $3::text, CASE WHEN $2::text = "
     "'catalogue' THEN coalesce($4::text::bigint, (SELECT version FROM catalogue_version v "
     "WHERE v.store_id = c.store_id)) END, $5::text, 'command-line', "
-    "now() + interval '1 s' * $6::float8 FROM cart c WHERE c.cart_id = $1 RETURNING number";
+    "now() + interval '1 s' * $6::float8 FROM cart c WHERE c.cart_id = $1 AND ($3::text IS NULL OR "
+    "EXISTS (SELECT 1 FROM session s WHERE s.cart_id = c.cart_id AND s.session_id = $3::text)) "
+    "RETURNING number";
 
 static enum res insert(struct pg_conn *conn, const struct options *o, struct err *why)
 {
@@ -109,7 +154,9 @@ static enum res insert(struct pg_conn *conn, const struct options *o, struct err
         pg_params_double(&params, (double)o->ttl_s);
         r = pg_conn_run(conn, insert_sql, &params, &rows, why);
         if (r == RES_OK && PQntuples(rows) == 0) {
-            err_set(why, "there is no cart %s; `endcap device list` shows all", o->cart);
+            const char *of = o->session != NULL ? " with a session " : "";
+            err_set(why, "there is no cart %s%s%s; `endcap device list` shows all carts", o->cart,
+                    of, o->session != NULL ? o->session : "");
             r = RES_NOT_FOUND;
         } else if (r == RES_OK) {
             printf("%lld\n", (long long)pg_get_i64(rows, 0, 0));
@@ -122,17 +169,10 @@ static enum res insert(struct pg_conn *conn, const struct options *o, struct err
 static enum res queue(const struct options *o, struct err *why)
 {
     char root[FILE_PATH_BYTES_MAX];
-    struct model_place place;
     struct pg_conn *conn = NULL;
     enum res r = install_settings_root(o->data, false, root, why);
     if (r == RES_OK) {
-        r = model_place(root, NULL, &place, why);
-    }
-    if (r == RES_OK) {
-        r = model_connect(&place, MODEL_ADMIN, "endcap cart", 0, &conn, why);
-    }
-    if (r == RES_OK) {
-        r = model_scope(conn, "operator", NULL, NULL, why);
+        r = model_connect_admin(root, &conn, why);
     }
     if (r == RES_OK) {
         r = insert(conn, o, why);

@@ -6,6 +6,7 @@
 
 #include "catalog_import.h"
 #include "catalog_list.h"
+#include "command_line.h"
 #include "commands.h"
 #include "install_settings.h"
 #include "json.h"
@@ -13,10 +14,9 @@
 
 #define VALUE_BYTES_MAX 80
 
-static void help(FILE *to)
+static void help(void)
 {
-    (void)fprintf(
-        to,
+    (void)printf(
         "usage: endcap catalog import FILE.csv --store S [options]\n"
         "       endcap catalog list --store S [--data DIR]\n\n"
         "Loads a catalogue (\"-\" reads standard input). The first line names the columns: name,\n"
@@ -107,7 +107,8 @@ struct options {
     bool help;
 };
 
-static bool read_options(int argc, char **argv, struct options *o)
+/* -1: go on; else the exit code. */
+static int read_options(int argc, char **argv, struct options *o)
 {
     static const struct option known[] = {
         {"store", required_argument, NULL, 's'},
@@ -119,7 +120,7 @@ static bool read_options(int argc, char **argv, struct options *o)
         {NULL, 0, NULL, 0},
     };
     int letter = 0;
-    while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, ":", known, NULL)) != -1) {
         switch (letter) {
         case 's':
             o->import.store_id = optarg;
@@ -140,10 +141,10 @@ static bool read_options(int argc, char **argv, struct options *o)
             o->help = true;
             break;
         default:
-            return false;
+            return command_line_bad_option("catalog", argv, letter);
         }
     }
-    return true;
+    return -1;
 }
 
 static enum res connect_admin(const char *data, struct pg_conn **ret, struct err *why)
@@ -191,20 +192,23 @@ static enum res list(const struct options *o, struct err *why)
 int cmd_catalog(int argc, char **argv)
 {
     struct options o = {.data = NULL};
-    if (!read_options(argc, argv, &o)) {
-        help(stderr);
-        return COMMAND_USAGE;
+    int code = read_options(argc, argv, &o);
+    if (code >= 0) {
+        return code;
     }
     if (o.help) {
-        help(stdout);
+        help();
         return 0;
     }
     const char *verb = optind < argc ? argv[optind] : "";
     bool listing = strcmp(verb, "list") == 0 && optind + 1 == argc;
     bool importing = strcmp(verb, "import") == 0 && optind + 2 == argc;
-    if ((!listing && !importing) || o.import.store_id == NULL) {
-        help(stderr);
-        return COMMAND_USAGE;
+    if (!listing && !importing) {
+        return command_line_misuse("catalog",
+                                   "say `import FILE.csv --store S` or `list --store S`");
+    }
+    if (o.import.store_id == NULL) {
+        return command_line_misuse("catalog", "--store is needed");
     }
     o.import.changed_by = "catalog-import";
     o.import.refused = print_refusal;

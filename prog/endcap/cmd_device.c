@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "command_line.h"
 #include "commands.h"
 #include "file.h"
 #include "install_settings.h"
@@ -27,6 +28,8 @@ static const char help[] =
     "  --days N          validity, 1 to 3650 (default 730)\n"
     "  --out DIR         where ID.crt, ID.key, ca.crt and platform.pub go (default: ID)\n"
     "  --json            answer as one JSON object a line\n";
+
+static const char subcommands[] = "the subcommands are provision, revoke and list";
 
 struct arguments {
     const char *data;
@@ -57,7 +60,6 @@ static struct span span_or_none(const char *text)
 
 static enum res desk_open(struct desk *d, const struct arguments *a, struct err *why)
 {
-    struct model_place place;
     char root[FILE_PATH_BYTES_MAX];
     *d = (struct desk){.ca = NULL};
     enum res r = install_settings_root(a->data, false, root, why);
@@ -71,13 +73,7 @@ static enum res desk_open(struct desk *d, const struct arguments *a, struct err 
         r = pki_ca_open(d->ca_directory, &d->ca, why);
     }
     if (r == RES_OK) {
-        r = model_place(root, NULL, &place, why);
-    }
-    if (r == RES_OK) {
-        r = model_connect(&place, MODEL_ADMIN, "endcap device", 0, &d->connection, why);
-    }
-    if (r == RES_OK) {
-        r = model_scope(d->connection, "operator", NULL, NULL, why);
+        r = model_connect_admin(root, &d->connection, why);
     }
     d->registry = (struct pki_registry){.connection = d->connection,
                                         .ca = d->ca,
@@ -100,8 +96,7 @@ static int complain(const struct err *why)
 
 static int misuse(const char *words)
 {
-    (void)fprintf(stderr, "endcap device: %s; `endcap device --help` tells how\n", words);
-    return COMMAND_USAGE;
+    return command_line_misuse("device", words);
 }
 
 /* DIR/NAME from the installation's ca folder. */
@@ -355,7 +350,7 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
         {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
     int option;
     optind = 1;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
         const struct {
             int letter;
             const char **to;
@@ -373,8 +368,11 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
             (void)fputs(help, stdout);
             return -1;
         }
+        if (option == 'y' && !known) {
+            return misuse("--days is 1 to 3650");
+        }
         if (!known) {
-            return misuse("an option is unknown or its value is no number");
+            return command_line_bad_option("device", argv, option);
         }
     }
     return optind == argc ? 0 : misuse("there is a word too many");
@@ -383,9 +381,12 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
 int cmd_device(int argc, char **argv)
 {
     struct arguments a = {.days = PKI_DEVICE_DAYS_DEFAULT};
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        (void)fputs(help, argc < 2 ? stderr : stdout);
-        return argc < 2 ? COMMAND_USAGE : 0;
+    if (argc < 2) {
+        return misuse(subcommands);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        (void)fputs(help, stdout);
+        return 0;
     }
     int code = read_arguments(argc - 1, argv + 1, &a);
     if (code != 0) {
@@ -400,5 +401,5 @@ int cmd_device(int argc, char **argv)
     if (strcmp(argv[1], "list") == 0) {
         return list(&a);
     }
-    return misuse("the subcommands are provision, revoke and list");
+    return misuse(subcommands);
 }

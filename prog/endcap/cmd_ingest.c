@@ -148,8 +148,11 @@ static enum res serve(struct process *p, struct err *why)
 int cmd_ingest(int argc, char **argv)
 {
     static struct process p;
-    struct service_options o = {
-        .command = "ingest", .instance = "ingest-1", .broker_host = "127.0.0.1", .level = LOG_INFO};
+    struct service_options o = {.command = "ingest",
+                                .instance = "ingest-1",
+                                .broker_host = "127.0.0.1",
+                                .verifies = true,
+                                .level = LOG_INFO};
     struct err why = {.text = ""};
     int code = service_read_options(
         argc, argv,

@@ -2,27 +2,28 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command_line.h"
 #include "commands.h"
 #include "install_settings.h"
 #include "json.h"
 #include "model.h"
 #include "store_admin.h"
 
-static void help(FILE *to)
+static void help(void)
 {
-    (void)fprintf(
-        to, "usage: endcap store create --store S --partner P --name N [options]\n"
-            "       endcap store list [--json]\n\n"
-            "  --store S           the store's id, e.g. STORE-MUM-01\n"
-            "  --partner P         the chain that owns it, e.g. ACME; made when it does not exist\n"
-            "  --partner-name N    name of a new partner (default: its id)\n"
-            "  --name N            the store's name\n"
-            "  --region R          country or part of one (default IN)\n"
-            "  --timezone Z        IANA name (default Asia/Kolkata)\n"
-            "  --currency C        ISO 4217 code (default INR)\n"
-            "  --language L        of displays: en, hi, ta, te, bn, mr (default en)\n"
-            "  --data DIR          data directory (default $ENDCAP_DATA or ./endcap-data)\n"
-            "  --json              list as JSON, one object a line\n");
+    (void)printf(
+        "usage: endcap store create --store S --partner P --name N [options]\n"
+        "       endcap store list [--json]\n\n"
+        "  --store S           the store's id, e.g. STORE-MUM-01\n"
+        "  --partner P         the chain that owns it, e.g. ACME; made when it does not exist\n"
+        "  --partner-name N    name of a new partner (default: its id)\n"
+        "  --name N            the store's name\n"
+        "  --region R          country or part of one (default IN)\n"
+        "  --timezone Z        IANA name (default Asia/Kolkata)\n"
+        "  --currency C        ISO 4217 code (default INR)\n"
+        "  --language L        of displays: en, hi, ta, te, bn, mr (default en)\n"
+        "  --data DIR          data directory (default $ENDCAP_DATA or ./endcap-data)\n"
+        "  --json              list as JSON, one object a line\n");
 }
 
 struct options {
@@ -32,7 +33,8 @@ struct options {
     bool help;
 };
 
-static bool read_options(int argc, char **argv, struct options *o)
+/* -1: go on; else the exit code. */
+static int read_options(int argc, char **argv, struct options *o)
 {
     static const struct option known[] = {
         {"store", required_argument, NULL, 's'},
@@ -57,7 +59,7 @@ static bool read_options(int argc, char **argv, struct options *o)
         {'c', &o->store.currency}, {'l', &o->store.language},   {'d', &o->data},
     };
     int letter = 0;
-    while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, ":", known, NULL)) != -1) {
         bool taken = letter == 'j' || letter == 'h';
         o->json = o->json || letter == 'j';
         o->help = o->help || letter == 'h';
@@ -68,10 +70,10 @@ static bool read_options(int argc, char **argv, struct options *o)
             }
         }
         if (!taken) {
-            return false;
+            return command_line_bad_option("store", argv, letter);
         }
     }
-    return true;
+    return -1;
 }
 
 static void print_row(void *user, const struct store_admin_row *row)
@@ -115,21 +117,22 @@ int cmd_store(int argc, char **argv)
     struct options o = {
         .store = {.region = "IN", .timezone = "Asia/Kolkata", .currency = "INR", .language = "en"},
         .data = NULL};
-    if (!read_options(argc, argv, &o)) {
-        help(stderr);
-        return COMMAND_USAGE;
+    int code = read_options(argc, argv, &o);
+    if (code >= 0) {
+        return code;
     }
     if (o.help) {
-        help(stdout);
+        help();
         return 0;
     }
     const char *verb = optind < argc ? argv[optind] : "";
     bool create = strcmp(verb, "create") == 0;
-    if (optind + 1 != argc || (!create && strcmp(verb, "list") != 0) ||
-        (create &&
-         (o.store.store_id == NULL || o.store.partner_id == NULL || o.store.name == NULL))) {
-        help(stderr);
-        return COMMAND_USAGE;
+    if (optind + 1 != argc || (!create && strcmp(verb, "list") != 0)) {
+        return command_line_misuse("store", "the subcommands are create and list");
+    }
+    if (create &&
+        (o.store.store_id == NULL || o.store.partner_id == NULL || o.store.name == NULL)) {
+        return command_line_misuse("store", "--store, --partner and --name are needed");
     }
     struct pg_conn *c = NULL;
     struct err why = {""};

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "command_line.h"
 #include "commands.h"
 #include "install_settings.h"
 #include "watch_view.h"
@@ -64,7 +65,7 @@ static int read_options(int argc, char **argv, struct options *o)
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     int c = 0;
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":", known, NULL)) != -1) {
         bool fine = true;
         switch (c) {
         case 'd':
@@ -86,7 +87,7 @@ static int read_options(int argc, char **argv, struct options *o)
             help();
             return 0;
         default:
-            return COMMAND_USAGE;
+            return command_line_bad_option("watch", argv, c);
         }
         if (!fine) {
             fprintf(stderr, "endcap watch: \"%s\" is out of range; see `endcap watch --help`\n",

@@ -1,3 +1,4 @@
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@ static void print_help(FILE *to)
 int main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    opterr = 0; /* command_line_bad_option says it */
     if (argc < 2) {
         print_help(stderr);
         return COMMAND_USAGE;

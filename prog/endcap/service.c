@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "command_line.h"
 #include "commands.h"
 #include "install_settings.h"
 
@@ -23,9 +24,11 @@ static void help(const char *about, const struct service_options *o)
            "  --instance NAME     its name among its like (%s)\n"
            "  --broker-host NAME  where the broker is, as its certificate says (%s)\n"
            "  --broker-port N     its port (default: broker_port of endcap.conf)\n"
-           "  --workers N         threads that verify signatures, 0: one a core (ingest)\n"
+           "%s"
            "  --log-level LEVEL   debug, info, warn or error (info)\n",
-           o->command, about, o->instance, o->broker_host);
+           o->command, about, o->instance, o->broker_host,
+           o->verifies ? "  --workers N         threads that verify signatures, 0: one a core (0)\n"
+                       : "");
 }
 
 static bool read_number(const char *text, long most, long *ret)
@@ -85,13 +88,16 @@ int service_read_options(int argc, char **argv, const char *about, struct servic
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     int c = 0;
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":", known, NULL)) != -1) {
         if (c == 'h') {
             help(about, o);
             return 0;
         }
-        if (c == '?') {
-            return COMMAND_USAGE;
+        if (c == '?' || c == ':') {
+            return command_line_bad_option(o->command, argv, c);
+        }
+        if (c == 'w' && !o->verifies) {
+            return command_line_misuse(o->command, "--workers is ingest's");
         }
         if (!take_option(c, o)) {
             fprintf(stderr, "endcap %s: \"%s\" is out of range; see `endcap %s --help`\n",

@@ -15,6 +15,7 @@ struct service_options {
     const char *instance;
     const char *broker_host;
     long broker_port; /* 0: as the installation's settings say */
+    bool verifies;    /* it has workers that verify signatures */
     long workers;
     enum log_level level;
 };

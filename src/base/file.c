@@ -31,7 +31,16 @@ enum res file_res_of_errno(int error)
 static enum res failed(struct err *why, const char *doing, const char *path)
 {
     int error = errno;
-    const char *advice = error == ENOSPC || error == EDQUOT ? "; free some space there" : "";
+    const char *advice = "";
+    if (error == ENOSPC || error == EDQUOT) {
+        advice = "; free some space there";
+    } else if (error == EACCES || error == EPERM) {
+        advice = "; give this user the right to it, or choose another place";
+    } else if (error == EROFS) {
+        advice = "; its disk is mounted read-only";
+    } else if (error == ENOENT) {
+        advice = "; check the path";
+    }
     err_set(why, "cannot %s %s: %s%s", doing, path, strerror(error), advice);
     return file_res_of_errno(error);
 }

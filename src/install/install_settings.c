@@ -31,6 +31,10 @@ enum res install_settings_root(const char *data, bool make, char ret_root[FILE_P
         const char *said = getenv(INSTALL_ENVIRONMENT);
         data = said != NULL && said[0] != '\0' ? said : INSTALL_DIRECTORY;
     }
+    if (data[0] == '\0') {
+        err_set(why, "the data directory's name is empty; give --data DIR");
+        return RES_INVALID;
+    }
     if (make) {
         /* 0711: the broker and PostgreSQL run as users of their own and pass through. */
         enum res r = file_make_directory(data, 0711, why);
@@ -42,7 +46,7 @@ enum res install_settings_root(const char *data, bool make, char ret_root[FILE_P
     if (absolute == NULL) {
         int error = errno;
         if (error == ENOENT) {
-            err_set(why, "there is no installation in %s; start one with `endcap up --data %s`",
+            err_set(why, "there is no installation in %s; start one with `endcap up --data '%s'`",
                     data, data);
         } else {
             err_set(why, "cannot open %s: %s", data, strerror(error));

@@ -174,6 +174,19 @@ enum res model_scope(struct pg_conn *c, const char *scope, const char *stores, c
                        &p, NULL, why);
 }
 
+/* Most often nothing is wrong, only nothing is started. */
+static void say_unreachable(const char *data, struct err *why)
+{
+    char socket[640];
+    int n = snprintf(socket, sizeof socket, "%s/run/pg", data);
+    if (n > 0 && (size_t)n < sizeof socket && !pg_cluster_has_socket(socket)) {
+        err_set(why, "Endcap is not running in %s; start it with `endcap up --data '%s'`", data,
+                data);
+    } else {
+        err_prefix(why, "the database of %s does not answer", data);
+    }
+}
+
 enum res model_connect_admin(const char *data, struct pg_conn **ret, struct err *why)
 {
     struct model_place place;
@@ -182,7 +195,7 @@ enum res model_connect_admin(const char *data, struct pg_conn **ret, struct err 
     if (r == RES_OK) {
         r = model_connect(&place, MODEL_ADMIN, "endcap", 0, &c, why);
         if (r != RES_OK) {
-            err_prefix(why, "the database of %s does not answer (is `endcap up` running?)", data);
+            say_unreachable(data, why);
         }
     }
     if (r == RES_OK) {

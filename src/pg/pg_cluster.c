@@ -582,6 +582,13 @@ enum res pg_cluster_stop(struct pg_cluster *c, struct err *why)
     return RES_OK;
 }
 
+bool pg_cluster_has_socket(const char *socket_directory)
+{
+    char path[PG_CLUSTER_PATH_MAX + 32];
+    int n = snprintf(path, sizeof path, "%s/.s.PGSQL." PORT, socket_directory);
+    return n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0;
+}
+
 enum res pg_cluster_place(const struct pg_cluster *c, const char *database, char *ret, size_t size)
 {
     int n =

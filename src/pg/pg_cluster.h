@@ -59,6 +59,8 @@ MUST_CHECK enum res pg_cluster_start(struct pg_cluster *c, struct err *why);
 /* Fast shutdown and waits for the end; does nothing when it was not started. */
 MUST_CHECK enum res pg_cluster_stop(struct pg_cluster *c, struct err *why);
 
+/* Whether a server was started there and has not been stopped in order. */
+bool pg_cluster_has_socket(const char *socket_directory);
 /* "host=... port=... dbname=..." for pg_conn_settings. */
 MUST_CHECK enum res pg_cluster_place(const struct pg_cluster *c, const char *database, char *ret,
                                      size_t size);

@@ -3,6 +3,7 @@
 that can be wrong. Usage: test_installation.py BUILD_DIRECTORY"""
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +23,87 @@ def up(data, *options):
                           timeout=60)
     lines = done.stderr.strip().split("\n")
     return done.returncode, lines[-1]
+
+
+class Words(unittest.TestCase):
+    """What the other commands say when they cannot: one line, telling what to do."""
+
+    def setUp(self):
+        self.data = directory()
+        self.addCleanup(shutil.rmtree, self.data, ignore_errors=True)
+
+    def says(self, code, words, line, program=ENDCAP):
+        with self.subTest(line=line):
+            done = subprocess.run([program, *line.split()], capture_output=True, text=True,
+                                  cwd=self.data, timeout=30)
+            self.assertEqual(done.stdout, "")
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertRegex(done.stderr, f"^{re.escape(program.name)}.*: ")
+            self.assertIn(words, done.stderr)
+            self.assertEqual(done.returncode, code)
+
+    def test_a_wrong_option_names_itself_and_where_to_look(self):
+        for command in ("ca", "store", "catalog", "cart", "ingest", "worker", "api", "watch"):
+            hint = f"`endcap {command} --help`"
+            self.says(2, f"endcap {command}: `--speed` is not an option; {hint}",
+                      f"{command} --speed 11")
+            self.says(2, f"endcap {command}: `--data` needs a value; {hint}", f"{command} --data")
+        self.says(2, "`--speed` is not an option", "device list --speed")
+        self.says(2, "`--json=yes` takes no value", "device list --json=yes")
+        self.says(2, "`--speed` is no option", "--speed", BUILD / "prog/bench/endcap-bench")
+        self.says(2, "`0` is no option, or its value", "--carts 0",
+                  BUILD / "prog/bench/endcap-bench")
+
+    def test_a_command_cut_short_says_what_is_missing(self):
+        self.says(2, "the subcommands are provision, revoke and list", "device")
+        self.says(2, "the subcommands are create and list", "store")
+        self.says(2, "--store, --partner and --name are needed", "store create --store STORE-A")
+        self.says(2, "`import FILE.csv --store S`", "catalog import")
+        self.says(2, "--store is needed", "catalog list")
+        self.says(2, "--workers is ingest's", "worker --workers 2")
+
+    def test_a_command_for_a_cart_is_checked_before_it_is_queued(self):
+        cart = "cart command --cart CART-000001 --kind"
+        self.says(2, "--kind is sleep, wake,", f"{cart} dance")
+        self.says(2, "--version is a whole number", f"{cart} catalogue --version x")
+        self.says(2, "--session goes with pause,", f"{cart} sleep --session CART-000001.1.1")
+        self.says(2, "--reason is 1 to 64", f"{cart} sleep --reason {'x' * 65}")
+
+    def test_where_no_installation_is(self):
+        for line in ("ca show", "store list", "device list", "catalog list --store STORE-A",
+                     "cart command --cart CART-000001 --kind sleep", "ingest", "worker", "api",
+                     "watch"):
+            self.says(1, "start one with `endcap up --data './nowhere'`",
+                      f"{line} --data ./nowhere")
+
+    def test_where_an_installation_does_not_run(self):
+        self.assertEqual(subprocess.run([ENDCAP, "ca", "init", "--data", "made"], cwd=self.data,
+                                        stdout=subprocess.DEVNULL).returncode, 0)
+        for line in ("store list", "device list", "catalog list --store STORE-A",
+                     "cart command --cart CART-000001 --kind sleep"):
+            self.says(1, f"Endcap is not running in {self.data}/made; start it with `endcap up",
+                      f"{line} --data made")
+
+    def test_watch_says_that_nobody_answers(self):
+        done = subprocess.run([ENDCAP, "watch", "--once", "--data", self.data],
+                              capture_output=True, text=True, timeout=30)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("does not answer; is `endcap up` running?", done.stdout)
+
+    def test_a_directory_without_a_name(self):
+        for command in ("up", "watch"):
+            done = subprocess.run([ENDCAP, command, "--data", ""], capture_output=True, text=True,
+                                  timeout=30)
+            self.assertIn("name is empty", done.stderr)
+            self.assertNotEqual(done.returncode, 0)
+
+    @unittest.skipIf(os.geteuid() == 0, "root may write anywhere")
+    def test_a_directory_that_is_not_ours_to_write(self):
+        closed = self.data / "closed"
+        closed.mkdir(mode=0o500)
+        for command in ("up", "ca init"):
+            self.says(1, "Permission denied; give this user the right to it",
+                      f"{command} --data closed/data")
 
 
 class Refusals(unittest.TestCase):
@@ -126,4 +208,4 @@ class StopAndStart(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1])
+    unittest.main(argv=sys.argv[:1] + sys.argv[2:])
