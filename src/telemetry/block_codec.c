@@ -301,7 +301,9 @@ static void get_columns(struct block_codec *c, struct sealed_reader *in, size_t 
         events[c->order[i]].session_id = get_item(in, &c->sessions);
     }
     for (size_t i = 0; i < count; i++) {
-        events[c->order[i]].type = sealed_get_u8(in);
+        uint8_t type = sealed_get_u8(in);
+        in->bad = in->bad || type >= TELEMETRY_TYPES_MAX; /* it is shifted by, as a mask */
+        events[c->order[i]].type = type;
     }
     for (size_t i = 0; i < count; i++) {
         events[c->order[i]].body.size = sealed_get_varint(in);

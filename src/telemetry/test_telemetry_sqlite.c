@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "block_codec.h"
 #include "telemetry_fixture.h"
 #include "timestamp.h"
 
@@ -523,6 +524,33 @@ static void says_what_to_do_about_a_directory_it_cannot_use(void **state)
     assert_null(t);
 }
 
+/* A type is shifted by when it is looked for: no record may bring one that is out of range. */
+static void refuses_a_block_whose_event_has_no_possible_type(void **state)
+{
+    (void)state;
+    struct block_codec *codec = NULL;
+    assert_int_equal(block_codec_new(&codec), RES_OK);
+    for (unsigned type = 0; type <= UINT8_MAX; type++) {
+        struct telemetry_fixture_event made;
+        telemetry_fixture_event_of(&made, 1, 1, 1, NOON_MS);
+        made.type = (uint8_t)type;
+        const struct telemetry_event event = telemetry_fixture_view(&made);
+        const struct block_codec_block block = {SPAN_LIT("w"), &event, NULL, 1, 0};
+        struct sealed_buffer record = {.data = NULL};
+        struct span content = SPAN_NONE;
+        struct block_codec_block found;
+        assert_int_equal(block_codec_encode(codec, &block, type % 2 == 0, &record), RES_OK);
+        assert_int_equal(sealed_finish(&record, 1, 1), RES_OK);
+        assert_int_equal(
+            sealed_open(span_of(record.data, record.size), BLOCK_CODEC_KIND, 1, 1, &content),
+            RES_OK);
+        assert_int_equal(block_codec_decode(codec, content, &found),
+                         type < TELEMETRY_TYPES_MAX ? RES_OK : RES_CORRUPT);
+        sealed_buffer_deinit(&record);
+    }
+    block_codec_free(codec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -534,6 +562,7 @@ int main(void)
         cmocka_unit_test(says_full_when_a_file_may_not_grow_and_goes_on_when_it_may),
         cmocka_unit_test(says_full_when_the_disk_is_and_goes_on_when_there_is_room),
         cmocka_unit_test(says_what_to_do_about_a_directory_it_cannot_use),
+        cmocka_unit_test(refuses_a_block_whose_event_has_no_possible_type),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
