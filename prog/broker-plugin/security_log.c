@@ -46,7 +46,7 @@ static void write_field(struct sink *s, const char *name, const char *text)
     sink_text(s, ",\"");
     sink_text(s, name);
     sink_text(s, "\":\"");
-    for (size_t i = 0; text[i] != '\0' && i < TEXT_BYTES_MAX; i++) {
+    for (size_t i = 0; i < TEXT_BYTES_MAX && text[i] != '\0'; i++) {
         uint8_t c = (uint8_t)text[i];
         if (c == '"' || c == '\\') {
             sink_byte(s, '\\');

@@ -19,7 +19,7 @@ static char logged_mark;
 
 static void address_of(const SSL *ssl, char *ret_text, size_t size)
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof peer;
     char host[INET6_ADDRSTRLEN] = "unknown";
     unsigned port = 0;

@@ -228,6 +228,7 @@ static void start_cart(const char *const *extra)
     for (size_t i = 0; i <= n; i++) {
         argv[i] = i < n ? strdup(args[i]) : NULL;
     }
+    assert(t.program != NULL);
     assert_int_equal(posix_spawn(&child, t.program, &files, NULL, argv, environ), 0);
     for (size_t i = 0; i < n; i++) {
         free(argv[i]);

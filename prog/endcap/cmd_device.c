@@ -42,6 +42,7 @@ struct arguments {
     const char *reason;
     long days;
     bool json;
+    char new_id[PKI_ID_BYTES_MAX + 1]; /* where device points when none was given */
 };
 
 /* What every subcommand works on. */
@@ -220,7 +221,6 @@ static void make_id(enum pki_kind kind, char ret_id[PKI_ID_BYTES_MAX + 1])
 static int provision(struct arguments *a)
 {
     struct pki_request request = {.kind = PKI_CART};
-    char new_id[PKI_ID_BYTES_MAX + 1];
     if (a->kind == NULL || pki_identity_kind_read(span_or_none(a->kind), &request.kind) != RES_OK ||
         request.kind == PKI_SERVICE) {
         return misuse("--kind is cart or label");
@@ -229,8 +229,8 @@ static int provision(struct arguments *a)
         return misuse("--store is needed");
     }
     if (a->device == NULL) {
-        make_id(request.kind, new_id);
-        a->device = new_id;
+        make_id(request.kind, a->new_id);
+        a->device = a->new_id;
     }
     if (a->days < 1 || a->days > PKI_DEVICE_DAYS_MAX) {
         return misuse("--days is 1 to 3650");

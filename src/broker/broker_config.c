@@ -1,5 +1,6 @@
 #include "broker_config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -129,6 +130,7 @@ static void fill_template(struct sink *s, const struct broker_config *c, bool as
 
 static enum res check(const struct broker_config *c, struct err *why)
 {
+    assert(c->directory != NULL && c->plugin_file != NULL);
     const char *texts[] = {c->directory, c->bind_address, c->plugin_file};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (texts[i] != NULL && strpbrk(texts[i], "\r\n") != NULL) {

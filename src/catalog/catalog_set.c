@@ -44,7 +44,8 @@ static enum res grow_slots(struct catalog_set *s)
         }
     }
     free(s->slots);
-    *s = bigger;
+    s->slots = bigger.slots;
+    s->slot_count = bigger.slot_count;
     return RES_OK;
 }
 

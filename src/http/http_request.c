@@ -13,7 +13,7 @@ struct http_request *http_request_state_new(const char *client_id)
         return NULL;
     }
     struct span given = client_id == NULL ? SPAN_NONE : span_text(client_id, HTTP_UUID_BYTES + 1);
-    if (http_uri_is_uuid(given)) {
+    if (given.data != NULL && http_uri_is_uuid(given)) {
         memcpy(q->id, given.data, given.size);
     } else {
         uint8_t random[16];

@@ -36,7 +36,7 @@ static void try_all(const struct attempt *attempts, size_t count)
         pg_fixture_sql(super, "ROLLBACK");
     }
 }
-#define TRY(attempts) try_all(attempts, sizeof attempts / sizeof attempts[0])
+#define TRY(attempts) try_all(attempts, sizeof(attempts) / sizeof(attempts)[0])
 
 #define SESSION                                                                                    \
     "INSERT INTO session (session_id, cart_id, store_id, epoch, start_counter, "                   \

@@ -118,11 +118,13 @@ enum res pki_identity_read(const X509 *certificate, struct pki_identity *ret_ide
     if (!pki_identity_id_valid(identity.kind, id) || !store_fits) {
         return RES_INVALID;
     }
-    memcpy(identity.id, id.data, id.size);
-    if (store_id.size > 0) {
-        memcpy(identity.store_id, store_id.data, store_id.size);
+    r = span_copy_text(id, identity.id, sizeof identity.id);
+    if (r == RES_OK) {
+        r = span_copy_text(store_id, identity.store_id, sizeof identity.store_id);
     }
-    r = read_serial(certificate, identity.serial);
+    if (r == RES_OK) {
+        r = read_serial(certificate, identity.serial);
+    }
     if (r == RES_OK) {
         *ret_identity = identity;
     }

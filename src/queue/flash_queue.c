@@ -102,7 +102,7 @@ static enum res find(const struct flash_queue *q, uint32_t offset, uint32_t limi
     uint32_t from = offset;
     uint32_t to = offset; /* the window holds [from, to) */
     for (; offset < limit && limit - offset >= HEADER_BYTES; offset += q->unit) {
-        if (to < offset + HEADER_BYTES) {
+        if (to < offset || to - offset < HEADER_BYTES) {
             uint32_t size = limit - offset < sizeof window ? limit - offset : sizeof window;
             enum res r = q->flash->read(q->flash->context, offset, window, size);
             if (r != RES_OK) {

@@ -568,7 +568,7 @@ static enum res find_slot(const struct product_cache *c, const struct product_ca
             return r;
         }
         uint64_t seen = probe < high ? le_get_u64(raw) : UINT64_MAX;
-        if (seen == gtin) {
+        if (probe < high && seen == gtin) {
             read_product(b, raw, ret);
             return RES_OK;
         }

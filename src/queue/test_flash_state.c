@@ -128,11 +128,10 @@ static void never_goes_back_over_many_cuts(void **state)
         uint32_t saved = 0;
         uint32_t n = 1;
         uint32_t size_max = world % 3 == 0 ? 490 : 60;
-        enum res r = flash_state_open(&s, &sim->flash);
         for (unsigned step = 0; step < 60; step++) {
             if (sim->off || step % 4 == 0) {
                 flash_sim_power_cycle(sim);
-                r = flash_state_open(&s, &sim->flash);
+                enum res r = flash_state_open(&s, &sim->flash);
                 if (sim->off) {
                     continue;
                 }
@@ -143,7 +142,7 @@ static void never_goes_back_over_many_cuts(void **state)
                 flash_sim_cut_after(sim, 1 + rng_below(&sim->rng, 7),
                                     world % 5 == 0 ? FLASH_SIM_BITS : FLASH_SIM_UNSTABLE);
             }
-            r = flash_state_save(&s, make(n, size_max, bytes));
+            enum res r = flash_state_save(&s, make(n, size_max, bytes));
             saved = r == RES_OK ? n : saved;
             assert_true(r == RES_OK || sim->off);
             n++;

@@ -43,12 +43,11 @@ static void add_money(struct reconcile *r, int64_t price, int64_t quantity)
 
 static void note_currency(struct reconcile *r, struct span currency)
 {
-    if (currency.size != 3) {
+    bool first = r->currency[0] == '\0';
+    if (currency.size != 3 || (!first && memcmp(r->currency, currency.data, 3) != 0)) {
         r->currencies_mixed = true;
-    } else if (r->currency[0] == '\0') {
+    } else if (first) {
         memcpy(r->currency, currency.data, 3);
-    } else if (memcmp(r->currency, currency.data, 3) != 0) {
-        r->currencies_mixed = true;
     }
 }
 

@@ -221,6 +221,7 @@ static enum res note(struct block_index *x, enum block_index_kind kind, struct s
     if (r != RES_OK) {
         return r;
     }
+    assert(x->entries != NULL);
     uint32_t at = (uint32_t)x->entry_count++;
     x->entries[at] = (struct entry){
         {block, epoch, counter, counter, time_ms, time_ms, mask},

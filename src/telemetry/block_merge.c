@@ -62,7 +62,7 @@ enum res block_merge_add(struct block_merge *m, uint16_t offset,
     for (size_t i = 0; i < block->count; i++) {
         bytes += bytes_of(&block->events[i]);
     }
-    uint8_t *at = malloc(bytes);
+    uint8_t *at = malloc(bytes > 0 ? bytes : 1);
     if (at == NULL) {
         return RES_NO_MEMORY;
     }

@@ -83,7 +83,7 @@ void sealed_put_varint(struct sealed_buffer *b, uint64_t value)
 
 void sealed_put_signed(struct sealed_buffer *b, int64_t value)
 {
-    sealed_put_varint(b, ((uint64_t)value << 1) ^ (uint64_t)(value >> 63));
+    sealed_put_varint(b, ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0));
 }
 
 void sealed_put_text(struct sealed_buffer *b, struct span bytes)

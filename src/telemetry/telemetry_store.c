@@ -208,7 +208,7 @@ enum res telemetry_store_load_recent(struct telemetry *t, struct telemetry_store
         d->recent_through = d->head.indexed;
     }
     while (d->recent_through < d->head.blocks) {
-        struct block_codec_block block;
+        struct block_codec_block block = {.count = 0};
         int64_t number = 0;
         enum res r = telemetry_store_block(t, d, d->recent_through + 1, &number, &block, why);
         if (r != RES_OK) {

@@ -56,9 +56,9 @@ static void any_single_wrong_digit_is_noticed(void **state)
     (void)state;
     char code[] = "4006381333931";
     for (size_t i = 0; i < 13; i++) {
-        for (char d = '0'; d <= '9'; d++) {
+        for (int d = '0'; d <= '9'; d++) {
             char saved = code[i];
-            code[i] = d;
+            code[i] = (char)d;
             assert_int_equal(gtin_is_valid(text(code)), d == saved);
             code[i] = saved;
         }
@@ -152,9 +152,9 @@ static void the_verifier_notices_every_single_wrong_digit(void **state)
     assert_int_equal(gtin_verifier_digit(text("14685")), '6');
     char digits[] = "14685";
     for (size_t i = 0; i < 5; i++) {
-        for (char d = '0'; d <= '9'; d++) {
+        for (int d = '0'; d <= '9'; d++) {
             char saved = digits[i];
-            digits[i] = d;
+            digits[i] = (char)d;
             assert_int_equal(gtin_verifier_digit(text(digits)) == '6', d == saved);
             digits[i] = saved;
         }

@@ -56,13 +56,13 @@ static_assert(COUNT(boot_reasons) == WIRE_BOOT_CRASH + 2, "a name for each reaso
 /* Rows: struct, name, kind, required, member, min, max, sentence. */
 #define ROW(s, name_, kind_, required_, member, min_, max_, doc_)                                  \
     {                                                                                              \
-        .name = name_, .kind = WIRE_KIND_##kind_, .required = required_,                           \
-        .offset = offsetof(struct s, member), .min = min_, .max = max_, .doc = DOC(doc_)           \
+        .name = (name_), .kind = WIRE_KIND_##kind_, .required = (required_),                       \
+        .offset = offsetof(struct s, member), .min = (min_), .max = (max_), .doc = DOC(doc_)       \
     }
 #define ROW_ENUM(s, name_, required_, member, names_, doc_)                                        \
     {                                                                                              \
-        .name = name_, .kind = WIRE_KIND_ENUM, .required = required_,                              \
-        .offset = offsetof(struct s, member), .max = COUNT(names_) - 2, .names = names_,           \
+        .name = (name_), .kind = WIRE_KIND_ENUM, .required = (required_),                          \
+        .offset = offsetof(struct s, member), .max = COUNT(names_) - 2, .names = (names_),         \
         .doc = DOC(doc_)                                                                           \
     }
 

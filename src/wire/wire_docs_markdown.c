@@ -8,8 +8,9 @@
 #include "wire_docs.h"
 
 static_assert(WIRE_VERSION == 1 && WIRE_EVENT_BYTES_MIN == 200 && WIRE_EVENT_BYTES_MAX == 800 &&
-                  WIRE_PLATFORM_BYTES_MAX == 16384 && WIRE_SIGNATURE_BYTES == 64 &&
-                  JSON_DEPTH_MAX == 8 && JSON_KEYS_MAX == 64 &&
+                  WIRE_PLATFORM_BYTES_MAX == 16384 && WIRE_SIGNATURE_BYTES == 64,
+              "wire.md.in says these numbers in words");
+static_assert(JSON_DEPTH_MAX == 8 && JSON_KEYS_MAX == 64 &&
                   JSON_INT_MAX == INT64_C(9007199254740991) &&
                   WIRE_VECTOR_EVENTS + WIRE_VECTOR_DOWNLINKS == 33,
               "wire.md.in says these numbers in words");

@@ -70,7 +70,7 @@ void api_fixture_is_error(struct http_client_reply reply, unsigned status, const
     if (code != NULL) {
         assert_string_equal(got, code);
     }
-    assert_int_equal(strlen(id), 36);
+    assert_true(id != NULL && strlen(id) == 36);
     json_decref(root);
     http_client_reply_deinit(&reply);
 }
