@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@ enum res file_res_of_errno(int error)
         return RES_FULL;
     case ENOMEM:
         return RES_NO_MEMORY;
+    case EEXIST:
+        return RES_CONFLICT;
     default:
         return RES_IO;
     }
@@ -86,14 +89,9 @@ enum res file_make_directory(const char *path, mode_t mode, struct err *why)
     return errno == EEXIST ? RES_OK : failed(why, "make the directory", path);
 }
 
-enum res file_read(const char *path, char *ret_data, size_t size_max, size_t *ret_size,
-                   struct err *why)
+static enum res read_all(int fd, const char *path, char *ret_data, size_t size_max,
+                         size_t *ret_size, struct err *why)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return failed(why, "read", path);
-    }
-    enum res r = RES_OK;
     size_t size = 0;
     for (;;) {
         ssize_t n = read(fd, ret_data + size, size_max - size);
@@ -101,20 +99,49 @@ enum res file_read(const char *path, char *ret_data, size_t size_max, size_t *re
             continue;
         }
         if (n < 0) {
-            r = failed(why, "read", path);
-            break;
+            return failed(why, "read", path);
         }
         size += (size_t)n;
         if (n == 0) {
             ret_data[size] = '\0';
             *ret_size = size;
-            break;
+            return RES_OK;
         }
         if (size == size_max) {
             err_set(why, "%s is larger than %zu bytes; is it the right file?", path, size_max - 1);
-            r = RES_LIMIT;
-            break;
+            return RES_LIMIT;
         }
+    }
+}
+
+enum res file_read(const char *path, char *ret_data, size_t size_max, size_t *ret_size,
+                   struct err *why)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return failed(why, "read", path);
+    }
+    enum res r = read_all(fd, path, ret_data, size_max, ret_size, why);
+    (void)close(fd);
+    return r;
+}
+
+enum res file_read_secret(const char *path, char *ret_data, size_t size_max, size_t *ret_size,
+                          struct err *why)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return failed(why, "read", path);
+    }
+    struct stat status;
+    enum res r = RES_OK;
+    if (fstat(fd, &status) != 0) {
+        r = failed(why, "read", path);
+    } else if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        err_set(why, "%s is secret and can be read by others; run: chmod 600 %s", path, path);
+        r = RES_DENIED;
+    } else {
+        r = read_all(fd, path, ret_data, size_max, ret_size, why);
     }
     (void)close(fd);
     return r;
@@ -158,31 +185,47 @@ static enum res sync_directory_of(const char *path, struct err *why)
     return r;
 }
 
-enum res file_write(const char *path, const void *data, size_t size, mode_t mode, struct err *why)
+/* renameat2's flags say whether an old file is replaced. The draft's name is its own: two who write
+ * the same file do not write into each other's. */
+static enum res write_whole(const char *path, const void *data, size_t size, mode_t mode,
+                            unsigned flags, struct err *why)
 {
-    char fresh[FILE_PATH_BYTES_MAX];
-    enum res r = file_path(fresh, why, "%s.new", path);
+    char draft[FILE_PATH_BYTES_MAX];
+    enum res r = file_path(draft, why, "%s.XXXXXX", path);
     if (r != RES_OK) {
         return r;
     }
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    int fd = mkostemp(draft, O_CLOEXEC);
     if (fd < 0) {
-        return failed(why, "write", fresh);
+        return failed(why, "write", draft);
     }
-    /* The mode also when the file was there, and whatever the umask: a key stays private. */
-    r = fchmod(fd, mode) == 0 ? RES_OK : failed(why, "set the mode of", fresh);
+    /* The mode whatever the umask. */
+    r = fchmod(fd, mode) == 0 ? RES_OK : failed(why, "set the mode of", draft);
     if (r == RES_OK) {
-        r = write_all(fd, data, size, fresh, why);
+        r = write_all(fd, data, size, draft, why);
     }
     if (close(fd) != 0 && r == RES_OK) {
-        r = failed(why, "write", fresh);
+        r = failed(why, "write", draft);
     }
-    if (r == RES_OK && rename(fresh, path) != 0) {
+    if (r == RES_OK && renameat2(AT_FDCWD, draft, AT_FDCWD, path, flags) != 0) {
         r = failed(why, "replace", path);
+        if (r == RES_CONFLICT) {
+            err_set(why, "%s exists already and is kept; move it away to make a new one", path);
+        }
     }
     if (r != RES_OK) {
-        (void)unlink(fresh);
+        (void)unlink(draft);
         return r;
     }
     return sync_directory_of(path, why);
+}
+
+enum res file_write(const char *path, const void *data, size_t size, mode_t mode, struct err *why)
+{
+    return write_whole(path, data, size, mode, 0, why);
+}
+
+enum res file_create(const char *path, const void *data, size_t size, mode_t mode, struct err *why)
+{
+    return write_whole(path, data, size, mode, RENAME_NOREPLACE, why);
 }

@@ -21,10 +21,17 @@ MUST_CHECK enum res file_make_directory(const char *path, mode_t mode, struct er
  * RES_LIMIT, RES_DENIED, RES_IO. */
 MUST_CHECK enum res file_read(const char *path, char *ret_data, size_t size_max, size_t *ret_size,
                               struct err *why);
-/* Writes path.new, fsyncs it, renames it over path and fsyncs the directory: a reader sees the old
- * or the new content, after a power cut too. RES_FULL when the disk is full. */
+/* The same, and RES_DENIED when anybody but the owner may read it. */
+MUST_CHECK enum res file_read_secret(const char *path, char *ret_data, size_t size_max,
+                                     size_t *ret_size, struct err *why);
+/* Writes a draft beside path, fsyncs it, renames it over path and fsyncs the directory: a reader
+ * sees the old or the new content, after a power cut too; of two writers one comes last. RES_FULL
+ * when the disk is full. */
 MUST_CHECK enum res file_write(const char *path, const void *data, size_t size, mode_t mode,
                                struct err *why);
+/* The same, and RES_CONFLICT when path is there already: it is kept. */
+MUST_CHECK enum res file_create(const char *path, const void *data, size_t size, mode_t mode,
+                                struct err *why);
 /* RES_NOT_FOUND, RES_DENIED, RES_FULL or RES_IO for an errno. */
 enum res file_res_of_errno(int error);
 

@@ -29,14 +29,14 @@ static int make_root(void **state)
 
 static int remove_root(void **state)
 {
-    static const char *const names[] = {"a", "b", "d/e/f", "d/e", "d"};
+    static const char *const names[] = {"a", "b", "c", "d/e/f", "d/e", "d"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[FILE_PATH_BYTES_MAX];
         path_of(path, names[i]);
         (void)remove(path);
     }
-    return rmdir(root);
+    return rmdir(root); /* it is empty: no draft was left behind */
 }
 
 static void writes_whole_files_with_their_mode_and_reads_them_back(void **state)
@@ -55,8 +55,26 @@ static void writes_whole_files_with_their_mode_and_reads_them_back(void **state)
     struct stat st;
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
-    path_of(path, "a.new");
-    assert_int_equal(access(path, F_OK), -1);
+}
+
+static void creates_a_file_only_where_there_is_none(void **state)
+{
+    (void)state;
+    char path[FILE_PATH_BYTES_MAX];
+    char data[16];
+    struct err why;
+    size_t size = 0;
+    path_of(path, "c");
+    assert_int_equal(file_create(path, "first", 5, 0600, &why), RES_OK);
+    assert_int_equal(file_create(path, "second", 6, 0600, &why), RES_CONFLICT);
+    assert_non_null(strstr(why.text, "is kept"));
+    assert_int_equal(file_read_secret(path, data, sizeof data, &size, &why), RES_OK);
+    assert_string_equal(data, "first");
+    assert_int_equal(chmod(path, 0604), 0);
+    size = 99;
+    assert_int_equal(file_read_secret(path, data, sizeof data, &size, &why), RES_DENIED);
+    assert_int_equal(size, 99);
+    assert_non_null(strstr(why.text, "chmod 600"));
 }
 
 static void reads_up_to_a_limit_and_says_which_file(void **state)
@@ -116,6 +134,7 @@ static void tells_errors_of_the_system_apart(void **state)
     assert_int_equal(file_res_of_errno(EPERM), RES_DENIED);
     assert_int_equal(file_res_of_errno(ENOSPC), RES_FULL);
     assert_int_equal(file_res_of_errno(EDQUOT), RES_FULL);
+    assert_int_equal(file_res_of_errno(EEXIST), RES_CONFLICT);
     assert_int_equal(file_res_of_errno(EIO), RES_IO);
 }
 
@@ -123,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_whole_files_with_their_mode_and_reads_them_back),
+        cmocka_unit_test(creates_a_file_only_where_there_is_none),
         cmocka_unit_test(reads_up_to_a_limit_and_says_which_file),
         cmocka_unit_test(makes_directories_with_their_parents_once_or_twice),
         cmocka_unit_test(refuses_a_path_that_does_not_fit),

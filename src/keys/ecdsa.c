@@ -12,7 +12,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "key_file.h"
+#include "file.h"
 
 #define HALF 32
 
@@ -323,9 +323,9 @@ static int no_passphrase(char *buffer, int size, int writing, void *user)
 
 enum res ecdsa_private_load(const char *path, struct ecdsa_private **ret, struct err *why)
 {
-    uint8_t pem[ECDSA_PEM_BYTES_MAX];
+    char pem[ECDSA_PEM_BYTES_MAX];
     size_t size = 0;
-    enum res r = key_file_read(path, true, pem, sizeof pem, &size, why);
+    enum res r = file_read_secret(path, pem, sizeof pem, &size, why);
     if (r != RES_OK) {
         goto out;
     }
@@ -358,7 +358,7 @@ enum res ecdsa_private_save(const struct ecdsa_private *key, const char *path, s
         goto out;
     }
     long size = BIO_get_mem_data(bio, &pem);
-    r = key_file_create(path, span_of(pem, (size_t)size), why);
+    r = file_create(path, pem, (size_t)size, 0600, why);
 out:
     ERR_clear_error();
     BIO_free(bio); /* cleanses */
@@ -367,9 +367,9 @@ out:
 
 enum res ecdsa_point_load(const char *path, uint8_t ret_point[ECDSA_POINT_BYTES], struct err *why)
 {
-    uint8_t pem[ECDSA_PEM_BYTES_MAX];
+    char pem[ECDSA_PEM_BYTES_MAX];
     size_t size = 0;
-    enum res r = key_file_read(path, false, pem, sizeof pem, &size, why);
+    enum res r = file_read(path, pem, sizeof pem, &size, why);
     if (r != RES_OK) {
         return r;
     }
@@ -402,7 +402,7 @@ enum res ecdsa_point_save(struct span point, const char *path, struct err *why)
         goto out;
     }
     long size = BIO_get_mem_data(bio, &pem);
-    r = key_file_replace(path, span_of(pem, (size_t)size), why);
+    r = file_write(path, pem, (size_t)size, 0644, why);
 out:
     ERR_clear_error();
     BIO_free(bio);

@@ -10,7 +10,6 @@
 
 #include "clock.h"
 #include "file.h"
-#include "key_file.h"
 #include "pki_identity.h"
 #include "pki_x509.h"
 
@@ -103,7 +102,7 @@ enum res pki_ca_create(const char *directory, struct err *why)
         err_set(why, "OpenSSL cannot make a CA certificate (%s)", res_name(r));
         goto out;
     }
-    r = key_file_create(key_path, span_of(key_pem, strlen(key_pem)), why);
+    r = file_create(key_path, key_pem, strlen(key_pem), 0600, why);
     if (r == RES_OK) {
         r = file_write(certificate_path, certificate_pem, strlen(certificate_pem), 0644, why);
     }
@@ -116,6 +115,8 @@ out:
 
 static enum res load(struct pki_ca *ca, const char *directory, struct err *why)
 {
+    /* Given, so that OpenSSL never asks a terminal for one. */
+    static char no_passphrase[] = "";
     char path[FILE_PATH_BYTES_MAX];
     char pem[PKI_PEM_BYTES_MAX];
     size_t size;
@@ -132,13 +133,13 @@ static enum res load(struct pki_ca *ca, const char *directory, struct err *why)
     BIO_free(bio);
     r = file_path(path, why, "%s/ca.key", directory);
     if (r == RES_OK) {
-        r = key_file_read(path, true, pem, sizeof pem, &size, why);
+        r = file_read_secret(path, pem, sizeof pem, &size, why);
     }
     if (r != RES_OK) {
         return r;
     }
     bio = BIO_new_mem_buf(pem, (int)size);
-    ca->key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    ca->key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, NULL, no_passphrase);
     BIO_free(bio);
     OPENSSL_cleanse(pem, sizeof pem);
     ERR_clear_error();
