@@ -80,7 +80,8 @@ static void makes_a_store_once_and_says_what_is_wrong(void **state)
            "a currency is");
     expect(cmd_store, "store create --store STORE-2 --partner ACME --name x --language fr", 1,
            "a language is");
-    expect(cmd_store, "store create --store STORE-2", COMMAND_USAGE, "--partner and --name are needed");
+    expect(cmd_store, "store create --store STORE-2", COMMAND_USAGE,
+           "--partner and --name are needed");
     expect(cmd_store, "store", COMMAND_USAGE, "the subcommands are create and list");
     expect(cmd_store, "store --help", 0, "usage:");
     expect(cmd_store, "store list", 0, "STORE-MUM-01");

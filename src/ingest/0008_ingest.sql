@@ -100,7 +100,7 @@ CREATE TABLE dead_letter (
     topic text NOT NULL CHECK (octet_length(topic) <= 1024),
     claimed_device text NOT NULL DEFAULT '' CHECK (octet_length(claimed_device) <= 64),
     store_id store_id REFERENCES store,
-    reason text NOT NULL CHECK (reason ~ '^[a-z_]{1,40}$'),
+    reason text NOT NULL CHECK (reason ~ '^[a-z0-9_]{1,40}$'),
     field text CHECK (length(field) <= 64),
     field_limit bigint,
     epoch bigint,

@@ -106,7 +106,7 @@ static const struct http_param list_params[] = {
       .type = HTTP_TEXT,
       .min = 1,
       .max = 40,
-      .charset = "a-z_",
+      .charset = "a-z0-9_",
       .summary = "Only refused for this reason."}},
     {HTTP_IN_QUERY,
      {.name = "device",

@@ -500,6 +500,44 @@ static void a_poison_message_is_filed_and_does_not_stop_its_cart(void **state)
     assert_int_equal(stored_in_telemetry(), 2);
 }
 
+static void every_reason_can_be_filed(void **state)
+{
+    (void)state;
+    for (int r = 1; r < WIRE_REFUSALS; r++) {
+        char sql[256];
+        (void)snprintf(sql, sizeof sql,
+                       "INSERT INTO dead_letter (topic, reason, body, body_digest) VALUES "
+                       "('t', '%s', '', sha256('%d'))",
+                       wire_refusal_name((enum wire_refusal)r), r);
+        pg_fixture_sql(world.super, sql);
+    }
+    assert_int_equal(ingest_world_number(&world, "SELECT count(*) FROM dead_letter"),
+                     WIRE_REFUSALS - 1);
+}
+
+static void a_body_that_is_no_text_does_not_stop_its_cart(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {"\xff", "\\ud800", "\\u0000"};
+    struct ingest_robot *r = &world.robots[0];
+    for (int i = 0; i < 3; i++) {
+        char body[256];
+        int size =
+            snprintf(body, sizeof body,
+                     "{\"v\":1,\"type\":\"fault\",\"cartId\":\"CART-0001\",\"epoch\":1,"
+                     "\"counter\":%d,\"time\":\"2026-11-21T18:00:00.000Z\",\"code\":\"other\","
+                     "\"severity\":\"low\",\"detail\":\"%s\"}%40s",
+                     i + 1, bodies[i], "");
+        (void)ingest_robot_sign(r, i + 1, span_of(body, (size_t)size));
+    }
+    offer_all(r, 0);
+    ingest_world_flush(&world);
+    ingest_world_wait_ack(&world, r, 3);
+    assert_int_equal(
+        ingest_world_number(&world, "SELECT count(*) FROM dead_letter WHERE reason = 'bad_utf8'"),
+        3);
+}
+
 static void a_revoked_cart_is_refused(void **state)
 {
     (void)state;
@@ -790,6 +828,8 @@ int main(void)
         cmocka_unit_test_setup(garbage_does_not_fill_the_desk_but_is_counted, fresh),
         cmocka_unit_test_setup(one_cart_cannot_speak_for_another, fresh),
         cmocka_unit_test_setup(a_poison_message_is_filed_and_does_not_stop_its_cart, fresh),
+        cmocka_unit_test_setup(every_reason_can_be_filed, fresh),
+        cmocka_unit_test_setup(a_body_that_is_no_text_does_not_stop_its_cart, fresh),
         cmocka_unit_test_setup(a_revoked_cart_is_refused, fresh),
         cmocka_unit_test_setup(a_flooding_cart_is_held_to_its_rate, fresh),
         cmocka_unit_test_setup(what_comes_after_the_end_is_late_and_alters_nothing, fresh),

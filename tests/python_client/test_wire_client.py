@@ -433,6 +433,7 @@ class Refusals(Installation):
     COUNTED = {
         "duplicate_key": (b'"code"', b'"code":"other","code"'),
         "bad_json": (b"}", b",}"),
+        "bad_utf8": (b"warm", b"\xffarm"),
         "too_deep": (b"}", b',"x":' + b"[" * 8 + b"]" * 8 + b"}"),
         "too_many_fields": (b"{", b"{" + b"".join(b'"%x":1,' % n for n in range(58))),
         "bad_version": (b'"v":1', b'"v":2'),
