@@ -78,7 +78,7 @@ static enum res grow(struct ingest_devices *d)
 static enum res find_store(struct ingest_devices *d, struct span id, struct span region,
                            uint16_t *ret)
 {
-    struct ingest_store s;
+    struct ingest_store s = {.id = ""};
     enum res res = span_copy_text(id, s.id, sizeof s.id);
     if (res == RES_OK) {
         res = span_copy_text(region, s.region, sizeof s.region);

@@ -44,8 +44,8 @@ static void leaves_every_other_form_to_the_decoder(void **state)
         "{\"v\":1,\"type\":\"scan\",\"cartId\":\"CART-0001\",\"epoch\":01,\"counter\":2,",
         "{\"v\":1,\"type\":\"scan\",\"cartId\":\"CART-0001\",\"epoch\":1,\"counter\":,",
         "{\"v\":1,\"type\":\"scan\",\"cartId\":\"CART-0001\",\"epoch\":1,\"counter\":1.5,",
-        "{\"v\":1,\"type\":\"scan\",\"cartId\":\"CART-0001\",\"epoch\":1,"
-        "\"counter\":12345678901234567,",
+        ("{\"v\":1,\"type\":\"scan\",\"cartId\":\"CART-0001\",\"epoch\":1,"
+         "\"counter\":12345678901234567,"),
         "{\"v\":1,\"type\":\"a\\\"\",\"cartId\":\"CART-0001\",\"epoch\":1,\"counter\":2,",
         " {\"v\":1,\"type\":\"scan\",\"cartId\":\"CART-0001\",\"epoch\":1,\"counter\":2,",
         "{\"type\":\"scan\",\"v\":1,\"cartId\":\"CART-0001\",\"epoch\":1,\"counter\":2,",

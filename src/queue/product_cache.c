@@ -567,8 +567,8 @@ static enum res find_slot(const struct product_cache *c, const struct product_ca
         if (r != RES_OK && r != RES_NOT_FOUND) {
             return r;
         }
-        uint64_t seen = probe < high ? le_get_u64(raw) : UINT64_MAX;
-        if (probe < high && seen == gtin) {
+        uint64_t seen = r == RES_OK ? le_get_u64(raw) : UINT64_MAX;
+        if (r == RES_OK && seen == gtin) {
             read_product(b, raw, ret);
             return RES_OK;
         }
