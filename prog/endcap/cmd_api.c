@@ -1,7 +1,5 @@
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "api.h"
@@ -9,8 +7,10 @@
 #include "commands.h"
 #include "install_settings.h"
 #include "log.h"
+#include "service.h"
 
-#define WORKERS_MAX 64
+#define WORKERS_MAX  64
+#define STOP_LOOK_MS 60000 /* a signal ends it early */
 
 struct options {
     const char *data;
@@ -34,29 +34,6 @@ static void help(void)
            WORKERS_MAX);
 }
 
-static bool read_number(const char *text, long most, long *ret)
-{
-    char *end = NULL;
-    long n = strtol(text, &end, 10);
-    if (end == text || *end != '\0' || n < 0 || n > most) {
-        return false;
-    }
-    *ret = n;
-    return true;
-}
-
-static bool read_level(const char *text, enum log_level *ret)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *ret = (enum log_level)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* -1: go on; else the exit code. */
 static int read_options(int argc, char **argv, struct options *o)
 {
@@ -78,13 +55,13 @@ static int read_options(int argc, char **argv, struct options *o)
             o->address = optarg;
             break;
         case 'p':
-            fine = read_number(optarg, 65535, &o->port);
+            fine = command_line_number(optarg, 0, 65535, &o->port);
             break;
         case 'w':
-            fine = read_number(optarg, WORKERS_MAX, &o->workers) && o->workers > 0;
+            fine = command_line_number(optarg, 1, WORKERS_MAX, &o->workers);
             break;
         case 'l':
-            fine = read_level(optarg, &o->level);
+            fine = command_line_level(optarg, &o->level);
             break;
         case 'h':
             help();
@@ -168,12 +145,10 @@ static enum res serve(const struct options *o, struct err *why)
     if (r == RES_OK) {
         log_event(LOG_INFO, "serving", LOG_TEXT("address", o->address),
                   LOG_INT("port", api_port(api)), LOG_END);
-        sigset_t ends;
         int got = 0;
-        (void)sigemptyset(&ends);
-        (void)sigaddset(&ends, SIGINT);
-        (void)sigaddset(&ends, SIGTERM);
-        (void)sigwait(&ends, &got);
+        while (got == 0) {
+            got = service_wait(STOP_LOOK_MS);
+        }
         log_event(LOG_INFO, "stopping", LOG_INT("signal", got), LOG_END);
     }
     api_stop(api);
@@ -188,12 +163,7 @@ int cmd_api(int argc, char **argv)
     if (code >= 0) {
         return code;
     }
-    /* Before any thread starts: only sigwait shall see them. */
-    sigset_t ends;
-    (void)sigemptyset(&ends);
-    (void)sigaddset(&ends, SIGINT);
-    (void)sigaddset(&ends, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, &ends, NULL);
+    service_block_signals();
     log_init("api", o.level);
     if (serve(&o, &why) != RES_OK) {
         fprintf(stderr, "endcap api: %s\n", why.text);

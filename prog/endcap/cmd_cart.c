@@ -1,6 +1,5 @@
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "command_line.h"
@@ -36,17 +35,6 @@ static void help(void)
            "  --ttl S         seconds until it expires, 1 to %d (%d)\n"
            "  --data DIR      the installation ($ENDCAP_DATA, else ./endcap-data)\n",
            TTL_MAX_S, TTL_DEFAULT_S);
-}
-
-static bool read_ttl(const char *text, long *ret)
-{
-    char *end = NULL;
-    long n = strtol(text, &end, 10);
-    if (end == text || *end != '\0' || n < 1 || n > TTL_MAX_S) {
-        return false;
-    }
-    *ret = n;
-    return true;
 }
 
 static bool is_printable(const char *text, size_t most)
@@ -112,7 +100,7 @@ static int read_options(int argc, char **argv, struct options *o)
         if (c == '?' || c == ':') {
             return command_line_bad_option("cart", argv, c);
         }
-        if (c == 't' && !read_ttl(optarg, &o->ttl_s)) {
+        if (c == 't' && !command_line_number(optarg, 1, TTL_MAX_S, &o->ttl_s)) {
             fprintf(stderr, "endcap cart: a ttl of \"%s\" is out of range; see --help\n", optarg);
             return COMMAND_USAGE;
         }

@@ -10,7 +10,6 @@
 #define TOPIC        "$share/ingest/cart/+/+"
 #define FLUSH_MS     5000
 #define WAIT_ROOM_MS 200
-#define RETRY_MS     500
 
 struct process {
     struct service service;
@@ -34,15 +33,6 @@ static void on_disconnect(void *context, enum res cause, const char *why)
     ingest_note_broker(p->ingest, false);
     log_event(LOG_WARN, "broker_lost", LOG_TEXT("cause", res_name(cause)), LOG_TEXT("why", why),
               LOG_END);
-}
-
-static void on_answer(void *context, const struct mqtt_answer *answer)
-{
-    (void)context;
-    if (answer->reason >= 0x80) {
-        log_event(LOG_WARN, answer->subscription ? "subscription_refused" : "publish_refused",
-                  LOG_INT("reason", answer->reason), LOG_END);
-    }
 }
 
 /* The broker's messages wait in its socket while the line is full. */
@@ -74,9 +64,9 @@ static void on_state(void *user, enum ingest_state state, const char *words)
               LOG_END);
 }
 
-/* PostgreSQL may start after us: that is waited for. *ret_signal: what ended the wait, or 0. */
-static enum res open_ingest(struct process *p, int *ret_signal, struct err *why)
+static enum res open_ingest(void *user, struct err *why)
 {
+    struct process *p = user;
     const struct service *s = &p->service;
     struct ingest_settings settings = {.place = s->place,
                                        .telemetry_directory = s->telemetry,
@@ -86,22 +76,7 @@ static enum res open_ingest(struct process *p, int *ret_signal, struct err *why)
                                        .user = p,
                                        .publish = publish,
                                        .on_state = on_state};
-    bool told = false;
-    for (;;) {
-        enum res r = ingest_new(&settings, &p->ingest, why);
-        *ret_signal = 0;
-        if (r != RES_UNAVAILABLE) {
-            return r;
-        }
-        if (!told) {
-            log_event(LOG_WARN, "waits_for_database", LOG_TEXT("why", why->text), LOG_END);
-            told = true;
-        }
-        *ret_signal = service_wait(RETRY_MS);
-        if (*ret_signal != 0) {
-            return RES_OK;
-        }
-    }
+    return ingest_new(&settings, &p->ingest, why);
 }
 
 static enum res connect_broker(struct process *p, struct err *why)
@@ -112,7 +87,6 @@ static enum res connect_broker(struct process *p, struct err *why)
     m.on_connect = on_connect;
     m.on_disconnect = on_disconnect;
     m.on_message = on_message;
-    m.on_answer = on_answer;
     struct mqtt_client *mqtt = NULL;
     enum res r = mqtt_client_new(&m, why, &mqtt);
     atomic_store(&p->mqtt, mqtt);
@@ -122,7 +96,7 @@ static enum res connect_broker(struct process *p, struct err *why)
 static enum res serve(struct process *p, struct err *why)
 {
     int got = 0;
-    enum res r = open_ingest(p, &got, why);
+    enum res r = service_open_when_there(open_ingest, p, &got, why);
     if (r == RES_OK && got == 0) {
         r = connect_broker(p, why);
     }

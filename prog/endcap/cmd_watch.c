@@ -43,17 +43,6 @@ static void help(void)
            "NO_COLOR in the environment turns colours off.\n");
 }
 
-static bool read_number(const char *text, long most, long *ret)
-{
-    char *end = NULL;
-    long n = strtol(text, &end, 10);
-    if (end == text || *end != '\0' || n < 1 || n > most) {
-        return false;
-    }
-    *ret = n;
-    return true;
-}
-
 /* -1: go on; else the exit code. */
 static int read_options(int argc, char **argv, struct options *o)
 {
@@ -72,10 +61,10 @@ static int read_options(int argc, char **argv, struct options *o)
             o->data = optarg;
             break;
         case 'p':
-            fine = read_number(optarg, 65535, &o->port);
+            fine = command_line_number(optarg, 1, 65535, &o->port);
             break;
         case 'i':
-            fine = read_number(optarg, INTERVAL_S_MAX, &o->interval_s);
+            fine = command_line_number(optarg, 1, INTERVAL_S_MAX, &o->interval_s);
             break;
         case 'o':
             o->once = true;

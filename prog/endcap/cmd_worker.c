@@ -6,8 +6,7 @@
 #include "dispatch.h"
 #include "service.h"
 
-#define STEP_MS  250
-#define RETRY_MS 500
+#define STEP_MS 250
 
 struct process {
     struct service service;
@@ -31,15 +30,6 @@ static void on_disconnect(void *context, enum res cause, const char *why)
               LOG_END);
 }
 
-static void on_answer(void *context, const struct mqtt_answer *answer)
-{
-    (void)context;
-    if (answer->reason >= 0x80) {
-        log_event(LOG_WARN, answer->subscription ? "subscription_refused" : "publish_refused",
-                  LOG_INT("reason", answer->reason), LOG_END);
-    }
-}
-
 /* reject/{device}: we are its named reader. What it says was written by ingest, of names only. */
 static void on_message(void *context, const struct mqtt_message *message)
 {
@@ -60,30 +50,16 @@ static bool publish(void *user, const char *topic, struct span payload, bool ret
     return mqtt_client_publish(p->mqtt, topic, payload, retain, NULL, NULL) == RES_OK;
 }
 
-static enum res open_dispatch(struct process *p, int *ret_signal, struct err *why)
+static enum res open_dispatch(void *user, struct err *why)
 {
+    struct process *p = user;
     const struct service *s = &p->service;
     struct dispatch_settings settings = {.place = s->place,
                                          .instance = s->options.instance,
                                          .platform_key = s->platform_key,
                                          .user = p,
                                          .publish = publish};
-    bool told = false;
-    for (;;) {
-        enum res r = dispatch_new(&settings, &p->dispatch, why);
-        *ret_signal = 0;
-        if (r != RES_UNAVAILABLE) {
-            return r;
-        }
-        if (!told) {
-            log_event(LOG_WARN, "waits_for_database", LOG_TEXT("why", why->text), LOG_END);
-            told = true;
-        }
-        *ret_signal = service_wait(RETRY_MS);
-        if (*ret_signal != 0) {
-            return RES_OK;
-        }
-    }
+    return dispatch_new(&settings, &p->dispatch, why);
 }
 
 static enum res connect_broker(struct process *p, struct err *why)
@@ -94,7 +70,6 @@ static enum res connect_broker(struct process *p, struct err *why)
     m.on_connect = on_connect;
     m.on_disconnect = on_disconnect;
     m.on_message = on_message;
-    m.on_answer = on_answer;
     enum res r = mqtt_client_new(&m, why, &p->mqtt);
     return r == RES_OK ? mqtt_client_connect(p->mqtt, why) : r;
 }
@@ -124,7 +99,7 @@ static int work(struct process *p)
 static enum res serve(struct process *p, struct err *why)
 {
     int got = 0;
-    enum res r = open_dispatch(p, &got, why);
+    enum res r = service_open_when_there(open_dispatch, p, &got, why);
     if (r == RES_OK && got == 0) {
         r = connect_broker(p, why);
     }

@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
@@ -22,4 +23,27 @@ int command_line_bad_option(const char *command, char *const *argv, int c)
                    : optopt != 0 && word != letter && strchr(word, '=') ? "takes no value"
                                                                         : "is not an option");
     return command_line_misuse(command, words);
+}
+
+bool command_line_number(const char *text, long least, long most, long *ret)
+{
+    char *end = NULL;
+    long n = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || n < least || n > most) {
+        return false;
+    }
+    *ret = n;
+    return true;
+}
+
+bool command_line_level(const char *text, enum log_level *ret)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *ret = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
 }

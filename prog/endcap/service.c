@@ -15,6 +15,7 @@
 #define KEEP_ALIVE_S 30
 #define IN_FLIGHT    1000
 #define QUEUED       50000
+#define RETRY_MS     500
 #define WORKERS_MAX  64
 
 static void help(const char *about, const struct service_options *o)
@@ -31,29 +32,6 @@ static void help(const char *about, const struct service_options *o)
                        : "");
 }
 
-static bool read_number(const char *text, long most, long *ret)
-{
-    char *end = NULL;
-    long n = strtol(text, &end, 10);
-    if (end == text || *end != '\0' || n < 0 || n > most) {
-        return false;
-    }
-    *ret = n;
-    return true;
-}
-
-static bool read_level(const char *text, enum log_level *ret)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *ret = (enum log_level)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool take_option(int c, struct service_options *o)
 {
     switch (c) {
@@ -67,11 +45,11 @@ static bool take_option(int c, struct service_options *o)
         o->broker_host = optarg;
         return true;
     case 'b':
-        return read_number(optarg, 65535, &o->broker_port);
+        return command_line_number(optarg, 0, 65535, &o->broker_port);
     case 'w':
-        return read_number(optarg, WORKERS_MAX, &o->workers);
+        return command_line_number(optarg, 0, WORKERS_MAX, &o->workers);
     case 'l':
-        return read_level(optarg, &o->level);
+        return command_line_level(optarg, &o->level);
     default:
         return false;
     }
@@ -150,6 +128,36 @@ enum res service_open(const struct service_options *o, struct service *ret, stru
     return r;
 }
 
+enum res service_open_when_there(enum res (*open)(void *user, struct err *why), void *user,
+                                 int *ret_signal, struct err *why)
+{
+    bool told = false;
+    for (;;) {
+        enum res r = open(user, why);
+        *ret_signal = 0;
+        if (r != RES_UNAVAILABLE) {
+            return r;
+        }
+        if (!told) {
+            log_event(LOG_WARN, "waits_for_database", LOG_TEXT("why", why->text), LOG_END);
+            told = true;
+        }
+        *ret_signal = service_wait(RETRY_MS);
+        if (*ret_signal != 0) {
+            return RES_OK;
+        }
+    }
+}
+
+static void on_answer(void *context, const struct mqtt_answer *answer)
+{
+    (void)context;
+    if (answer->reason >= 0x80) {
+        log_event(LOG_WARN, answer->subscription ? "subscription_refused" : "publish_refused",
+                  LOG_INT("reason", answer->reason), LOG_END);
+    }
+}
+
 void service_mqtt(const struct service *s, struct mqtt_client_settings *ret)
 {
     *ret = (struct mqtt_client_settings){.host = s->options.broker_host,
@@ -162,6 +170,7 @@ void service_mqtt(const struct service *s, struct mqtt_client_settings *ret)
                                          .send_max = IN_FLIGHT,
                                          .receive_max = IN_FLIGHT,
                                          .queued_max = QUEUED,
+                                         .on_answer = on_answer,
                                          .threaded = true};
 }
 

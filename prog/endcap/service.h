@@ -1,4 +1,4 @@
-/* service.h: what the processes that stand between broker and database share: their options, their
+/* service.h: what the processes of an installation share: options, their
  * connection to the broker, the wait for the signal to stop.
  */
 #ifndef SERVICE_H
@@ -38,7 +38,12 @@ struct service {
 int service_read_options(int argc, char **argv, const char *about, struct service_options *o);
 MUST_CHECK enum res service_open(const struct service_options *o, struct service *ret,
                                  struct err *why);
-/* Settings of a threaded connection to the broker; the callbacks are the caller's to fill in. */
+/* Opens what needs PostgreSQL, which may start after us: while `open` answers RES_UNAVAILABLE it is
+ * asked again. *ret_signal: the signal that ended the wait, or 0. */
+MUST_CHECK enum res service_open_when_there(enum res (*open)(void *user, struct err *why),
+                                            void *user, int *ret_signal, struct err *why);
+/* Settings of a threaded connection to the broker, whose refusals are logged; the other callbacks
+ * are the caller's to fill in. */
 void service_mqtt(const struct service *s, struct mqtt_client_settings *ret);
 /* Before any thread starts: SIGINT and SIGTERM are for service_wait alone. */
 void service_block_signals(void);
