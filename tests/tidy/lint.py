@@ -131,13 +131,15 @@ def main():
         digest = digests.of(name, commands[name])
         if known.get(name) not in ([digest, True], [digest, deep]):
             work[name] = [digest, deep]
-    with concurrent.futures.ThreadPoolExecutor(options.j) as pool:
-        results = pool.map(lambda name: clang_tidy(name, work[name][1]), work)
-        for name, good in zip(work, results):
-            clean = clean and good
-            if good:
-                known[name] = work[name]
-    state.write_text(json.dumps({n: v for n, v in known.items() if n in commands}))
+    try:
+        with concurrent.futures.ThreadPoolExecutor(options.j) as pool:
+            results = pool.map(lambda name: clang_tidy(name, work[name][1]), work)
+            for name, good in zip(work, results):
+                clean = clean and good
+                if good:
+                    known[name] = work[name]
+    finally:  # what was clean stays so when somebody ends us
+        state.write_text(json.dumps({n: v for n, v in known.items() if n in commands}))
     print(f"lint: {len(names or commands)} files, {len(work)} new to clang-tidy, "
           f"{'clean' if clean else 'NOT clean'}")
     return 0 if clean else 1
