@@ -90,7 +90,7 @@ static const char dead_sql[] =
     "$4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bytea[], $10::bytea[], "
     "$11::timestamptz[], $12::text[]) AS u(topic, claimed, store_id, reason, field, field_limit, "
     "epoch, counter, body, digest, received_at, unless) "
-    "WHERE unless IS NULL OR NOT EXISTS (SELECT FROM session s WHERE s.session_id = unless)) AS i "
+    "WHERE unless IS NULL OR (SELECT count(*) FROM session s WHERE s.session_id = unless) = 0) AS i "
     "GROUP BY claimed, reason, digest "
     "ON CONFLICT (claimed_device, reason, body_digest) DO UPDATE SET "
     "occurrences = d.occurrences + excluded.occurrences, "

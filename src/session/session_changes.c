@@ -62,14 +62,17 @@ static const char unpaid_sql[] =
     "FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], "
     "$7::bigint[], $8::timestamptz[]) AS i(a, b, c, d, e, f, g, h) "
     "WHERE s.session_id = i.a AND NOT ('payment_refused' = ANY (s.reconcile_reasons)) "
-    "AND NOT EXISTS (SELECT FROM payment p WHERE p.session_id = i.a AND p.token = i.c)";
+    "AND (SELECT count(*) FROM payment p WHERE p.session_id = i.a AND p.token = i.c) = 0";
 
+/* Written so that every row is an index look-up: of a join or an EXISTS the planner, asked while the
+ * tables are small, makes a hash of the whole table, and keeps that plan when they have grown. */
 static const char ask_sql[] =
     "SELECT i.n, p.session_id IS NOT DISTINCT FROM i.session, coalesce(p.outcome, ''), "
     "coalesce(p.refuse_reason, ''), p.session_id IS NOT NULL, "
-    "EXISTS (SELECT FROM session s WHERE s.session_id = i.session) "
+    "(SELECT count(*) FROM session s WHERE s.session_id = i.session) > 0 "
     "FROM unnest($1::bigint[], $2::text[], $3::text[]) AS i(n, session, token) "
-    "LEFT JOIN payment p ON p.token = i.token";
+    "LEFT JOIN LATERAL (SELECT session_id, outcome, refuse_reason FROM payment "
+    "WHERE token = i.token LIMIT 1) AS p ON true";
 #define ASK_COLUMNS 3
 
 static const char mismatch_sql[] =
