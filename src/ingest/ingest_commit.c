@@ -7,7 +7,8 @@
 #include "ingest_load.h"
 #include "ingest_product.h"
 
-#define DOUBT_MS 200
+#define DOUBT_MS    200
+#define LOOK_UP_GAP 64 /* counters between two events that are looked up together */
 
 void ingest_commit_init(struct ingest_commit *c, const char *writer, struct ingest_devices *devices,
                         struct ingest_counters *counters)
@@ -129,13 +130,64 @@ static enum res telemetry_failed(struct ingest_commit *c, enum res res)
     return res;
 }
 
-/* RES_CONFLICT: telemetry has another body under this counter. */
-static enum res same_body(void *user, const struct telemetry_event *event,
-                          telemetry_position position)
+/* Items of one stream, in counter order, to be compared with what telemetry has. */
+struct comparison {
+    struct ingest_item *items;
+    size_t count;
+};
+
+static enum res compare_stored(void *user, const struct telemetry_event *event,
+                               telemetry_position position)
 {
     (void)position;
-    const struct ingest_message *m = user;
-    return span_equal(event->body, m->body) ? RES_OK : RES_CONFLICT;
+    struct comparison *left = user;
+    while (left->count > 0 && left->items->m->counter < event->counter) {
+        left->items++;
+        left->count--;
+    }
+    for (size_t i = 0; i < left->count && left->items[i].m->counter == event->counter; i++) {
+        left->items[i].differs = !span_equal(event->body, left->items[i].m->body);
+    }
+    return RES_OK;
+}
+
+/* How many items from this one on are older than the ring and close enough to be read together. */
+static size_t forgotten_run(const struct ingest_commit *c, const struct ingest_stream *s,
+                            const struct ingest_item *first)
+{
+    const struct ingest_item *end = c->items + c->count;
+    const struct ingest_item *i = first + 1;
+    while (i < end && counts(i) && i->m->device == first->m->device &&
+           i->m->epoch == first->m->epoch && i->m->counter - i[-1].m->counter <= LOOK_UP_GAP &&
+           stream_window_place(&s->window, i->m->counter) == STREAM_WINDOW_SEEN &&
+           fingerprint_ring_match(&s->prints, i->m->counter, i->m->print) ==
+               FINGERPRINT_FORGOTTEN) {
+        i++;
+    }
+    return (size_t)(i - first);
+}
+
+/* Compares an item with telemetry, and those that follow it with the same reading: a cart that
+ * sends old events again sends many. Damage hides no more than the damaged block: what cannot be
+ * read counts as the same. */
+static enum res look_up(struct ingest_commit *c, const struct ingest_stream *s,
+                        struct ingest_item *item, struct err *why)
+{
+    enum res res = RES_CORRUPT;
+    for (size_t count = forgotten_run(c, s, item); res == RES_CORRUPT && count > 0;
+         count = count > 1 ? 1 : 0) {
+        struct comparison all = {item, count};
+        for (size_t i = 0; i < count; i++) {
+            item[i].differs = false;
+        }
+        res = telemetry_read_stream(c->telemetry, ingest_device_id(item->m->device), s->epoch,
+                                    item->m->counter, item[count - 1].m->counter, compare_stored,
+                                    &all, why);
+        for (size_t i = 0; i < count; i++) {
+            item[i].looked = res == RES_OK;
+        }
+    }
+    return res == RES_CORRUPT ? RES_OK : res;
 }
 
 /* Its counter is accounted for. The same body again is a duplicate; another one, signed by the
@@ -146,12 +198,11 @@ static enum res judge_seen(struct ingest_commit *c, struct ingest_stream *s,
     const struct ingest_message *m = item->m;
     enum fingerprint_match match = fingerprint_ring_match(&s->prints, m->counter, m->print);
     if (match == FINGERPRINT_FORGOTTEN && !m->appended) {
-        enum res res = telemetry_read_stream(c->telemetry, ingest_device_id(m->device), m->epoch,
-                                             m->counter, m->counter, same_body, item->m, why);
-        if (res != RES_OK && res != RES_CONFLICT && res != RES_CORRUPT) {
+        enum res res = item->looked ? RES_OK : look_up(c, s, item, why);
+        if (res != RES_OK) {
             return telemetry_failed(c, res);
         }
-        match = res == RES_CONFLICT ? FINGERPRINT_OTHER : FINGERPRINT_SAME;
+        match = item->differs ? FINGERPRINT_OTHER : FINGERPRINT_SAME;
     }
     if (match == FINGERPRINT_OTHER) {
         refuse(item, WIRE_EQUIVOCATION);
@@ -431,6 +482,9 @@ static enum res judge_all(struct ingest_commit *c, struct before *befores, struc
 {
     enum res res = RES_OK;
     size_t cart = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        c->items[i].looked = false;
+    }
     for (size_t i = 0; i < c->count && res == RES_OK; i++) {
         struct ingest_item *item = &c->items[i];
         item->accepted = false;

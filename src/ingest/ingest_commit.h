@@ -29,6 +29,8 @@ struct ingest_item {
     enum ingest_part part;
     bool accepted; /* new, in this attempt */
     bool filed;    /* refused in this attempt: file it */
+    bool looked;   /* compared with telemetry, in this attempt */
+    bool differs;  /* telemetry has another body under its counter */
     enum wire_refusal refusal;
 };
 

@@ -395,7 +395,7 @@ static void a_new_epoch_starts_at_one_and_the_old_ones_stragglers_are_kept(void 
                      1);
 }
 
-static void offer_health_as(struct ingest_robot *r, int64_t counter)
+static void send_health_as(struct ingest_robot *r, int64_t counter)
 {
     int64_t last = r->counter;
     r->counter = counter - 1;
@@ -403,6 +403,11 @@ static void offer_health_as(struct ingest_robot *r, int64_t counter)
     ingest_world_offer(&world, r, ingest_robot_health(r));
     r->counter = last;
     r->frame_count--;
+}
+
+static void offer_health_as(struct ingest_robot *r, int64_t counter)
+{
+    send_health_as(r, counter);
     ingest_world_flush(&world);
 }
 
@@ -424,6 +429,28 @@ static void another_body_under_a_counter_is_an_alarm_and_the_first_stays(void **
     assert_int_equal(stored_in_telemetry(), 100);
     assert_string_equal(world.reject_reason, "equivocation");
     assert_int_equal(world.rejects, 2);
+}
+
+static void old_events_sent_again_together_hide_no_altered_one(void **state)
+{
+    (void)state;
+    struct ingest_robot *r = &world.robots[0];
+    for (int i = 0; i < 100; i++) {
+        (void)ingest_robot_health(r);
+    }
+    offer_all(r, 0);
+    ingest_world_flush(&world);
+    send_health_as(r, 6); /* signed first: what follows makes one batch with it */
+    for (int64_t counter = 3; counter <= 8; counter++) {
+        ingest_world_offer(&world, r, ingest_robot_frame(r, r->epoch, counter));
+    }
+    ingest_world_flush(&world);
+    ingest_world_expect(
+        &world,
+        "SELECT string_agg(counter::text, ',') FROM dead_letter WHERE reason = 'equivocation'",
+        "6");
+    assert_int_equal(world.rejects, 1);
+    assert_int_equal(stored_in_telemetry(), 100);
 }
 
 static void a_bad_signature_never_counts(void **state)
@@ -824,6 +851,7 @@ int main(void)
         cmocka_unit_test_setup(a_new_epoch_starts_at_one_and_the_old_ones_stragglers_are_kept,
                                fresh),
         cmocka_unit_test_setup(another_body_under_a_counter_is_an_alarm_and_the_first_stays, fresh),
+        cmocka_unit_test_setup(old_events_sent_again_together_hide_no_altered_one, fresh),
         cmocka_unit_test_setup(a_bad_signature_never_counts, fresh),
         cmocka_unit_test_setup(garbage_does_not_fill_the_desk_but_is_counted, fresh),
         cmocka_unit_test_setup(one_cart_cannot_speak_for_another, fresh),
