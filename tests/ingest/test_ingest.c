@@ -289,9 +289,11 @@ static void waits_for_the_disk_and_acknowledges_nothing_meanwhile(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
     offer_all(r, 1);
     assert_int_equal(ingest_flush(world.ingest, 500), RES_AGAIN);
+    enum ingest_state then = ingest_state(world.ingest);
+    int64_t watermark = ingest_world_number(&world, "SELECT watermark FROM cart_stream");
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    assert_int_equal(ingest_state(world.ingest), INGEST_WAITS_FOR_DISK);
-    assert_int_equal(ingest_world_number(&world, "SELECT watermark FROM cart_stream"), 1);
+    assert_int_equal(then, INGEST_WAITS_FOR_DISK);
+    assert_int_equal(watermark, 1);
     ingest_world_flush(&world);
     ingest_world_wait_ack(&world, r, r->counter);
     assert_int_equal(ingest_state(world.ingest), INGEST_RUNNING);
