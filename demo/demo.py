@@ -56,6 +56,12 @@ def options():
     return chosen
 
 
+def begin(argv, **files):
+    """A process in a group of its own: Ctrl-C reaches this script alone, which then stops things
+    in order."""
+    return subprocess.Popen(argv, process_group=0, stdin=subprocess.DEVNULL, **files)
+
+
 class Platform:
     """`endcap up` in a data directory, and the commands that go with it."""
 
@@ -75,7 +81,7 @@ class Platform:
         ready = self.data / "run/ports.json"
         ready.unlink(missing_ok=True)  # of one that was killed
         with open(self.data / "up.log", "ab") as log:
-            self.process = subprocess.Popen(
+            self.process = begin(
                 [self.endcap, "up", "--data", self.data, "--broker-port", str(broker_port),
                  "--api-port", str(api_port)], stdout=subprocess.DEVNULL, stderr=log)
         while not ready.exists():
@@ -123,8 +129,7 @@ class Cart:
     def start(self):
         self.seed += 500
         with open(self.home / "cart.out", "ab") as out, open(self.home / "cart.log", "ab") as log:
-            self.process = subprocess.Popen([*self.argv, "--seed", str(self.seed)], stdout=out,
-                                            stderr=log)
+            self.process = begin([*self.argv, "--seed", str(self.seed)], stdout=out, stderr=log)
 
     def cut_power(self):
         self.process.kill()
@@ -269,8 +274,14 @@ def run(chosen, data):
         platform.stop()
 
 
+def leave(_signal, _frame):
+    raise KeyboardInterrupt
+
+
 def main():
     chosen = options()
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGHUP, leave)
     data = chosen.data or pathlib.Path(tempfile.mkdtemp(prefix="endcap-demo-"))
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o755)  # PostgreSQL runs as its own user and must pass through

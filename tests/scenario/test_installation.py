@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """`endcap up` as an operator meets it: stop and start again, and one clear sentence for everything
 that can be wrong. Usage: test_installation.py BUILD_DIRECTORY"""
+import fcntl
+import json
 import os
 import pathlib
+import pty
 import re
 import shutil
 import signal
@@ -10,9 +13,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
+import time
 import unittest
 
-from scenario import BUILD, Store, demo, directory
+from scenario import BUILD, ROOT, Store, demo, directory
 
 ENDCAP = BUILD / "prog/endcap/endcap"
 
@@ -205,6 +210,49 @@ class StopAndStart(unittest.TestCase):
             store.wait_for(gone, "all children have ended")
             store.platform.start()
             self.assertEqual(demo.verify.get(store.platform.api, "/healthz")["status"], "ok")
+
+
+class Demonstration(unittest.TestCase):
+    """demo/demo.py in a terminal, ended with Ctrl-C."""
+
+    def shop(self, data):
+        """(exit code, what the terminal showed, the services that ran)"""
+        words = [sys.executable, ROOT / "demo/demo.py", "--build", BUILD, "--data", data,
+                 "--carts", "3", "--pace-ms", "50"]
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs,
+                                   start_new_session=True,
+                                   preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(theirs)
+        shown = b""
+        services = {}
+        try:
+            end = time.monotonic() + 100
+            while time.monotonic() < end:
+                try:
+                    shown += os.read(ours, 65536)
+                except OSError:  # the last one who had the terminal open has gone
+                    break
+                if not services and re.search(rb"complete +[1-9]", shown):
+                    services = json.loads((data / "run/pids.json").read_text())
+                    os.write(ours, b"\x03")
+            return process.wait(timeout=5), shown.decode(errors="replace"), services
+        finally:
+            process.kill()
+            process.wait()
+            os.close(ours)
+
+    def test_the_carts_finish_and_then_everything_stops(self):
+        data = directory()
+        self.addCleanup(shutil.rmtree, data, ignore_errors=True)
+        code, shown, services = self.shop(data)
+        self.assertEqual(code, 0, shown)
+        result = json.loads(shown.strip().split("\n")[-1])
+        self.assertGreater(result["trips"], 0)
+        self.assertEqual(result["lost"], 0)
+        self.assertEqual(len(services), 5)
+        for name, pid in services.items():
+            self.assertFalse(pathlib.Path(f"/proc/{pid}").exists(), name)
 
 
 if __name__ == "__main__":
