@@ -1,5 +1,8 @@
 #include "install_keys.h"
 
+#include <openssl/crypto.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -109,6 +112,40 @@ static size_t split(char *list, const char *names[PKI_SERVER_NAMES_MAX])
     return count;
 }
 
+/* The broker itself would say "PEM lib". */
+static enum res check_pair(const char *certificate_file, const char *key_file, struct err *why)
+{
+    char pem[PKI_PEM_BYTES_MAX];
+    size_t size = 0;
+    X509 *certificate = NULL;
+    EVP_PKEY *key = NULL;
+    BIO *bio = NULL;
+    enum res r = file_read(certificate_file, pem, sizeof pem, &size, why);
+    if (r == RES_OK) {
+        bio = BIO_new_mem_buf(pem, (int)size);
+        certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+        BIO_free(bio);
+        r = file_read(key_file, pem, sizeof pem, &size, why);
+    }
+    if (r == RES_OK) {
+        bio = BIO_new_mem_buf(pem, (int)size);
+        key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+        BIO_free(bio);
+        OPENSSL_cleanse(pem, sizeof pem);
+    }
+    if (r == RES_OK &&
+        (certificate == NULL || key == NULL || X509_check_private_key(certificate, key) != 1)) {
+        err_set(why,
+                "%s and %s are not a certificate and its key; remove both, and the next start "
+                "makes new ones",
+                certificate_file, key_file);
+        r = RES_CORRUPT;
+    }
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return r;
+}
+
 static enum res ensure_broker(const struct pki_ca *ca, const char *root, const char *names,
                               struct err *why)
 {
@@ -119,8 +156,11 @@ static enum res ensure_broker(const struct pki_ca *ca, const char *root, const c
     for (size_t i = 0; r == RES_OK && i < 4; i++) {
         r = file_path(paths[i], why, "%s/%s", root, files[i]);
     }
-    if (r != RES_OK || exists(paths[0])) {
+    if (r != RES_OK) {
         return r;
+    }
+    if (exists(paths[0])) {
+        return check_pair(paths[0], paths[1], why);
     }
     char list[1024];
     const char *each[PKI_SERVER_NAMES_MAX];

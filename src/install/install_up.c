@@ -14,6 +14,7 @@
 #include "install_keys.h"
 #include "install_ready.h"
 #include "listen_port.h"
+#include "pki_registry.h"
 
 #define READY_MS    30000
 #define PLUGIN_NAME "endcap-broker-plugin.so"
@@ -216,6 +217,28 @@ static enum res start_postgres(struct install_up *up, install_tell tell, const v
     return r;
 }
 
+/* What is revoked is known to the database: the broker's lists may be from a backup, or gone. */
+static enum res publish_revoked(const struct install_up *up, struct err *why)
+{
+    char ca_directory[FILE_PATH_BYTES_MAX];
+    struct pki_ca *ca = NULL;
+    struct pg_conn *c = NULL;
+    enum res r = file_path(ca_directory, why, "%s/ca", up->root);
+    if (r == RES_OK) {
+        r = pki_ca_open(ca_directory, &ca, why);
+    }
+    if (r == RES_OK) {
+        r = model_connect_admin(up->root, &c, why);
+    }
+    if (r == RES_OK) {
+        struct pki_registry registry = {c, ca, ca_directory, up->broker_directory};
+        r = pki_registry_publish(&registry, why);
+    }
+    pg_conn_close(c);
+    pki_ca_close(ca);
+    return r;
+}
+
 static enum res start_broker(struct install_up *up, const volatile int *stop, struct err *why)
 {
     struct supervise_service *service = &up->services[INSTALL_BROKER];
@@ -227,6 +250,9 @@ static enum res start_broker(struct install_up *up, const volatile int *stop, st
         (void)snprintf(all, sizeof all, "%s,%s", settings_text(up->settings, "broker_names"),
                        everywhere ? "" : address);
         r = install_keys_ensure(up->root, all, why);
+    }
+    if (r == RES_OK) {
+        r = publish_revoked(up, why);
     }
     if (r != RES_OK) {
         return r;

@@ -154,6 +154,17 @@ class Refusals(unittest.TestCase):
         (self.data / "ca/ca.key").chmod(0o600)
         self.refuse("ca", "--broker-port", "0", "--api-port", "0")
 
+    def test_a_broken_certificate_of_the_broker(self):
+        self.assertEqual(subprocess.run([ENDCAP, "ca", "init", "--data", self.data],
+                                        stdout=subprocess.DEVNULL).returncode, 0)
+        for name in ("server.crt", "server.key"):
+            path = self.data / "broker" / name
+            kept = path.read_bytes()
+            path.write_text("garbage")
+            self.refuse("remove both, and the next start makes new ones", "--broker-port", "0",
+                        "--api-port", "0")
+            path.write_bytes(kept)
+
     @unittest.skipUnless(os.geteuid() == 0, "mounting a small disk needs root")
     def test_a_full_disk(self):
         mount = pathlib.Path(tempfile.mkdtemp(prefix="endcap-full-"))
@@ -184,12 +195,19 @@ class StopAndStart(unittest.TestCase):
             self.assertIn("another `endcap up` runs", second.stderr)
             ports = platform.ports
             store.wait_for(lambda: store.trips() >= 3, "three trips are over")
+            platform.run("device", "provision", "--kind", "cart", "--store", "STORE-MUM-01",
+                         "--device", "CART-GONE", "--out", store.data / "gone")
+            platform.run("device", "revoke", "--device", "CART-GONE")
             platform.stop()
             self.assertEqual(platform.process.returncode, 0)
+            # as after a restore: the database knows who is revoked
+            (store.data / "broker/revoked.list").unlink()
+            (store.data / "broker/crl.pem").write_text("garbage")
             for pid in pids:
                 with self.assertRaises(ProcessLookupError):
                     os.kill(pid, 0)
             platform.start(broker_port=ports["broker"], api_port=ports["api"])
+            self.assertIn(" CART-GONE\n", (store.data / "broker/revoked.list").read_text())
             result = store.finish()
             print(result)
             self.assertGreater(result["trips"], 3)
