@@ -52,7 +52,8 @@ static bool add_component(json_t *components, const char *name, bool ready, cons
 static const char ingest_sql[] =
     "SELECT (CASE WHEN max(updated_at) IS NOT NULL"
     " THEN greatest(extract(epoch FROM now() - max(updated_at)), 0) END)::double precision,"
-    " (max(value) FILTER (WHERE name = 'ingest_broker_connected'))::double precision"
+    " (max(value) FILTER (WHERE name = 'ingest_broker_connected'))::double precision,"
+    " coalesce(max(value) FILTER (WHERE name = 'ingest_waits_for_disk'), 0)::double precision"
     " FROM process_metric WHERE process = 'ingest'";
 
 static bool check_database(const struct api_system *s, json_t *components)
@@ -69,11 +70,17 @@ static bool check_database(const struct api_system *s, json_t *components)
     } else if (known) {
         (void)snprintf(detail, sizeof detail, "it has said nothing for %.0f s", age_s);
     }
+    bool disk = r == RES_OK && pg_get_double(rows, 0, 2) > 0;
+    if (fresh && disk) {
+        (void)snprintf(detail, sizeof detail, "the telemetry disk is full or failing; free space");
+    }
     bool ready = add_component(components, "postgresql", r == RES_OK, "it does not answer");
-    ready = add_component(components, "ingest", fresh, detail) && ready;
+    ready = add_component(components, "ingest", fresh && !disk, detail) && ready;
     if (r == RES_OK && !pg_get_is_null(rows, 0, 1)) {
         bool connected = fresh && pg_get_double(rows, 0, 1) > 0;
-        ready = add_component(components, "broker", connected, "ingest is not connected to it") &&
+        ready = add_component(components, "broker", connected,
+                              fresh ? "ingest is not connected to it"
+                                    : "not known while ingest says nothing") &&
                 ready;
     }
     PQclear(rows);

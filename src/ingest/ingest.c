@@ -221,6 +221,19 @@ static void *work(void *user)
 
 /* ---- the committer ---- */
 
+/* PostgreSQL still hears of us, or a full disk would look like a process that is gone. */
+static void tell_disk(struct ingest *in)
+{
+    int64_t now_ms = clock_ms(CLOCK_REALTIME);
+    if (now_ms - in->kept_ms >= HOUSEKEEPING_MS || now_ms < in->kept_ms) {
+        struct ingest_figures figures;
+        in->kept_ms = now_ms;
+        ingest_figures(in, &figures);
+        enum res told = ingest_metrics_write(in->commit.conn, in->writer, &figures, NULL);
+        (void)told; /* figures only: the events wait for the disk anyway */
+    }
+}
+
 /* After a failed attempt: says so once, and waits for what is missing. */
 static void recover(struct ingest *in, enum res res, unsigned tries, const struct err *why)
 {
@@ -233,6 +246,7 @@ static void recover(struct ingest *in, enum res res, unsigned tries, const struc
     }
     if (in->commit.disk_failed) {
         enter(in, INGEST_WAITS_FOR_DISK, why->text);
+        tell_disk(in);
         ingest_queue_pause(&in->queue, RETRY_MS);
         return;
     }
@@ -624,6 +638,7 @@ void ingest_figures(struct ingest *in, struct ingest_figures *ret)
     for (size_t i = 0; i < WIRE_REFUSALS; i++) {
         ret->refused[i] = INGEST_COUNTED(c, refused[i]);
     }
+    ret->waits_for_disk = ingest_state(in) == INGEST_WAITS_FOR_DISK ? 1 : 0;
     ret->queue_depth = (int64_t)ingest_queue_depth(&in->queue);
     (void)pthread_mutex_lock(&in->devices.lock);
     ret->broker_connected = atomic_load(&in->broker_connected);

@@ -95,6 +95,7 @@ struct ingest_figures {
     int64_t conflicts; /* batches done again because another process was faster */
     int64_t queue_depth;
     int64_t devices;
+    int64_t waits_for_disk;   /* 1 or 0 */
     int64_t broker_connected; /* 1 or 0; -1: ingest_note_broker was never called */
 };
 void ingest_figures(struct ingest *in, struct ingest_figures *ret);

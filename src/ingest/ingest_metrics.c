@@ -50,6 +50,7 @@ static void put_all(struct pg_rows *rows, const char *instance, const struct ing
         {"ingest_conflicts_total", "counter", f->conflicts},
         {"ingest_queue_messages", "gauge", f->queue_depth},
         {"ingest_devices", "gauge", f->devices},
+        {"ingest_waits_for_disk", "gauge", f->waits_for_disk},
     };
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
         put(rows, instance, figures[i].name, SPAN_LIT("{}"), figures[i].kind, figures[i].value);

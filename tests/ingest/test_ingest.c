@@ -274,6 +274,20 @@ static void waits_for_postgresql_and_goes_on_by_itself(void **state)
     assert_int_equal(stored_in_telemetry(), r->counter);
 }
 
+static bool says_that_it_waits(void)
+{
+    for (int i = 0; i < 100; i++) {
+        if (ingest_world_number(&world,
+                                "SELECT coalesce(max(value), 0)::bigint FROM process_metric "
+                                "WHERE name = 'ingest_waits_for_disk'") == 1) {
+            return true;
+        }
+        enum res waiting = ingest_flush(world.ingest, 50);
+        assert_int_equal(waiting, RES_AGAIN);
+    }
+    return false;
+}
+
 /* A limit on the size of files stands in for a full disk: writes fail, then go on. */
 static void waits_for_the_disk_and_acknowledges_nothing_meanwhile(void **state)
 {
@@ -291,7 +305,9 @@ static void waits_for_the_disk_and_acknowledges_nothing_meanwhile(void **state)
     assert_int_equal(ingest_flush(world.ingest, 500), RES_AGAIN);
     enum ingest_state then = ingest_state(world.ingest);
     int64_t watermark = ingest_world_number(&world, "SELECT watermark FROM cart_stream");
+    bool told = says_that_it_waits();
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_true(told);
     assert_int_equal(then, INGEST_WAITS_FOR_DISK);
     assert_int_equal(watermark, 1);
     ingest_world_flush(&world);
