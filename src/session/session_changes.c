@@ -64,8 +64,9 @@ static const char unpaid_sql[] =
     "WHERE s.session_id = i.a AND NOT ('payment_refused' = ANY (s.reconcile_reasons)) "
     "AND (SELECT count(*) FROM payment p WHERE p.session_id = i.a AND p.token = i.c) = 0";
 
-/* Written so that every row is an index look-up: of a join or an EXISTS the planner, asked while the
- * tables are small, makes a hash of the whole table, and keeps that plan when they have grown. */
+/* Written so that every row is an index look-up: of a join or an EXISTS the planner, asked while
+ * the tables are small, makes a hash of the whole table, and keeps that plan when they have grown.
+ */
 static const char ask_sql[] =
     "SELECT i.n, p.session_id IS NOT DISTINCT FROM i.session, coalesce(p.outcome, ''), "
     "coalesce(p.refuse_reason, ''), p.session_id IS NOT NULL, "
