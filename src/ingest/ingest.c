@@ -293,15 +293,22 @@ static bool commit_batch(struct ingest *in, bool muted, enum res *ret_res)
     }
 }
 
-/* One event of the batch breaks a rule of the model: each alone, and that one without effects. */
-static bool commit_singly(struct ingest *in, struct ingest_message *const *messages, size_t count)
+/* When an event of the batch breaks a rule of the model, the batch is halved until that event is
+ * alone, and it is committed without effects; after it the parts grow again. */
+static bool commit_all(struct ingest *in, struct ingest_message *const *messages, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
+    size_t part = count;
+    for (size_t done = 0; done < count;) {
         enum res res;
-        in->commit.partial = i + 1 < count;
-        ingest_commit_begin(&in->commit, &messages[i], 1);
+        size_t n = part < count - done ? part : count - done;
+        in->commit.partial = done + n < count;
+        ingest_commit_begin(&in->commit, &messages[done], n);
         if (!commit_batch(in, false, &res)) {
             return false;
+        }
+        if (res != RES_OK && n > 1) {
+            part = n / 2;
+            continue;
         }
         if (res != RES_OK && !commit_batch(in, true, &res)) {
             return false;
@@ -310,19 +317,10 @@ static bool commit_singly(struct ingest *in, struct ingest_message *const *messa
             /* Not even filed: its cart is not in the model. It stays unacknowledged. */
             INGEST_COUNT(&in->counters, illegal, 1);
         }
+        done += n;
+        part *= 2;
     }
     return true;
-}
-
-static bool commit_all(struct ingest *in, struct ingest_message *const *messages, size_t count)
-{
-    enum res res;
-    in->commit.partial = false;
-    ingest_commit_begin(&in->commit, messages, count);
-    if (!commit_batch(in, false, &res)) {
-        return false;
-    }
-    return res == RES_OK || commit_singly(in, messages, count);
 }
 
 static void evict(struct ingest *in, int64_t now_ms)

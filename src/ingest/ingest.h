@@ -19,8 +19,8 @@
 #include "telemetry.h"
 #include "wire.h"
 
-#define INGEST_BATCH_MAX         1024
-#define INGEST_QUEUE_DEFAULT     4096
+#define INGEST_BATCH_MAX         2048
+#define INGEST_QUEUE_DEFAULT     8192
 #define INGEST_LINGER_DEFAULT_MS 5
 #define INGEST_RATE_DEFAULT      2000 /* messages/s of one device; a cart drains its flash at this */
 #define INGEST_BURST_DEFAULT     4000

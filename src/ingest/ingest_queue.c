@@ -158,7 +158,7 @@ size_t ingest_queue_ready(struct ingest_queue *q, size_t most, int64_t idle_ms, 
         count = ready_now(q, 0, most);
     }
     q->poked = false;
-    bool crowded = q->offered - q->freed > q->size / 4;
+    bool crowded = q->offered - q->freed > q->size / INGEST_CROWDED_PART;
     deadline = deadline_in(crowded ? linger_ms * INGEST_CROWDED_TIMES : linger_ms);
     while (!q->stopping && count > 0 && count < most && q->freed + count < q->offered &&
            pthread_cond_timedwait(&q->ready, &q->lock, &deadline) == 0) {

@@ -17,9 +17,11 @@
 #define INGEST_FRAME_BYTES_MAX 1024
 #define INGEST_TOPIC_BYTES_MAX 96
 #define INGEST_CLAIM_MAX       16 /* messages a worker takes at once */
-/* A line that is a quarter full has work for everybody: a batch waits longer to be larger, which
- * makes each event cheaper and nobody's answer later, since answers wait for the line anyway. */
-#define INGEST_CROWDED_TIMES 10
+/* A line that is an eighth full is a crowd: a batch waits much longer to be large, which makes each
+ * event cheaper (a row, an answer and its signature a cart and batch) and nobody's answer later,
+ * since answers wait for the line anyway. It never waits for messages that are not in the line. */
+#define INGEST_CROWDED_PART  8
+#define INGEST_CROWDED_TIMES 40
 
 struct ingest_message {
     /* by ingest_offer */
