@@ -23,6 +23,7 @@ import verify
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 STORE = "STORE-MUM-01"
 DRAIN_SECONDS = 90
+PROVISIONED_SECONDS = 1.5  # ingest learns of new devices each second
 
 
 def say(text):
@@ -124,7 +125,7 @@ class Cart:
         if chosen.chaos:
             self.argv += ["--replay", "0.1", "--reorder", "0.1", "--drop", "0.05"]
         self.seed = chosen.seed * 1000 + number
-        self.start()
+        self.process = None
 
     def start(self):
         self.seed += 500
@@ -143,7 +144,7 @@ class Cart:
         self.process.send_signal(signal.SIGTERM)
 
     def kill(self):
-        if self.process.poll() is None:
+        if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
 
@@ -248,6 +249,9 @@ def open_store(platform, chosen, data, carts):
         rng.shuffle(baskets)
         shopping.write_trips(trips, baskets, shelf, chosen.seed + number)
         carts.append(Cart(number, platform, chosen.build, trips, chosen))
+    time.sleep(PROVISIONED_SECONDS)
+    for cart in carts:
+        cart.start()
 
 
 def run(chosen, data):

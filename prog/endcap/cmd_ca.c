@@ -129,7 +129,7 @@ static int init(const char *data)
         r = make_folders(root, &why);
     }
     if (r == RES_OK) {
-        r = install_keys_ensure(root, settings_text(&settings, "broker_names"), &why);
+        r = install_keys_ensure(root, &settings, &why);
     }
     return r == RES_OK ? show(data) : complain(&why);
 }

@@ -146,20 +146,29 @@ static enum res check_pair(const char *certificate_file, const char *key_file, s
     return r;
 }
 
+/* The certificate is good for the names it was made for, which are kept beside it. */
+static bool made_for(const char *names_path, const char *names)
+{
+    char kept[1024];
+    size_t size = 0;
+    return file_read(names_path, kept, sizeof kept, &size, NULL) == RES_OK &&
+           strcmp(kept, names) == 0;
+}
+
 static enum res ensure_broker(const struct pki_ca *ca, const char *root, const char *names,
                               struct err *why)
 {
-    char paths[4][FILE_PATH_BYTES_MAX];
+    char paths[5][FILE_PATH_BYTES_MAX];
     static const char *const files[] = {"broker/server.crt", "broker/server.key", "broker/ca.crt",
-                                        "ca/ca.crt"};
+                                        "ca/ca.crt", "broker/server.names"};
     enum res r = RES_OK;
-    for (size_t i = 0; r == RES_OK && i < 4; i++) {
+    for (size_t i = 0; r == RES_OK && i < 5; i++) {
         r = file_path(paths[i], why, "%s/%s", root, files[i]);
     }
     if (r != RES_OK) {
         return r;
     }
-    if (exists(paths[0])) {
+    if (exists(paths[0]) && made_for(paths[4], names)) {
         return check_pair(paths[0], paths[1], why);
     }
     char list[1024];
@@ -183,6 +192,9 @@ static enum res ensure_broker(const struct pki_ca *ca, const char *root, const c
     if (r == RES_OK) {
         r = save_pair(&made, paths[0], paths[1], why);
     }
+    if (r == RES_OK) {
+        r = file_write(paths[4], names, strlen(names), 0644, why);
+    }
     pki_issue_cleanse(&made);
     return r;
 }
@@ -205,8 +217,13 @@ static enum res ensure_crl(const struct pki_ca *ca, const char *root, struct err
     return pki_crl_write(ca, ca_directory, broker_directory, NULL, 0, why);
 }
 
-enum res install_keys_ensure(const char *root, const char *names, struct err *why)
+enum res install_keys_ensure(const char *root, const struct settings *settings, struct err *why)
 {
+    char names[2 * SETTINGS_TEXT_BYTES_MAX];
+    const char *address = settings_text(settings, "broker_address");
+    bool everywhere = strcmp(address, "0.0.0.0") == 0;
+    (void)snprintf(names, sizeof names, "%s,%s", settings_text(settings, "broker_names"),
+                   everywhere ? "" : address);
     struct pki_ca *ca = NULL;
     enum res r = ensure_ca(root, &ca, why);
     if (r == RES_OK) {

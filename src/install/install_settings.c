@@ -68,3 +68,16 @@ enum res install_settings_load(const char *root, struct settings *ret, struct er
     settings_init(ret, table);
     return settings_load(ret, path, why);
 }
+
+enum res install_settings_check(const struct settings *s, struct err *why)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    const char *level = settings_text(s, "log_level");
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        if (strcmp(level, levels[i]) == 0) {
+            return RES_OK;
+        }
+    }
+    err_set(why, "`log_level` must be debug, info, warn or error, not `%s`", level);
+    return RES_INVALID;
+}

@@ -22,6 +22,8 @@ const struct settings_entry *install_settings_table(void);
  * up`. */
 MUST_CHECK enum res install_settings_root(const char *data, bool make,
                                           char ret_root[FILE_PATH_BYTES_MAX], struct err *why);
+/* What the table cannot say: the members of a choice. After the command line has been read too. */
+MUST_CHECK enum res install_settings_check(const struct settings *s, struct err *why);
 MUST_CHECK enum res install_settings_load(const char *root, struct settings *ret, struct err *why);
 
 #endif

@@ -165,7 +165,10 @@ enum res install_up_init(struct install_up *up, const char *root, const struct s
     memset(up, 0, sizeof *up);
     up->lock_fd = -1;
     up->settings = settings;
-    enum res r = file_path(up->root, why, "%s", root);
+    enum res r = install_settings_check(settings, why);
+    if (r == RES_OK) {
+        r = file_path(up->root, why, "%s", root);
+    }
     if (r == RES_OK) {
         r = make_folders(up, why);
     }
@@ -244,12 +247,7 @@ static enum res start_broker(struct install_up *up, const volatile int *stop, st
     struct supervise_service *service = &up->services[INSTALL_BROKER];
     enum res r = file_path(up->broker_directory, why, "%s/broker", up->root);
     if (r == RES_OK) {
-        char all[2 * SETTINGS_TEXT_BYTES_MAX];
-        const char *address = settings_text(up->settings, "broker_address");
-        bool everywhere = strcmp(address, "0.0.0.0") == 0;
-        (void)snprintf(all, sizeof all, "%s,%s", settings_text(up->settings, "broker_names"),
-                       everywhere ? "" : address);
-        r = install_keys_ensure(up->root, all, why);
+        r = install_keys_ensure(up->root, up->settings, why);
     }
     if (r == RES_OK) {
         r = publish_revoked(up, why);

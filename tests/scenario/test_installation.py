@@ -130,6 +130,10 @@ class Refusals(unittest.TestCase):
         (self.data / "endcap.conf").write_text("api_port = 70000\n")
         self.refuse("must be a whole number from 0 to 65535")
 
+    def test_an_unknown_log_level_names_the_setting(self):
+        (self.data / "endcap.conf").write_text("log_level = loud\n")
+        self.refuse("`log_level` must be debug, info, warn or error")
+
     def test_a_port_in_use_names_the_setting(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
@@ -181,6 +185,27 @@ class Refusals(unittest.TestCase):
         code, line = up(self.data, "--speed", "11")
         self.assertNotEqual(code, 0)
         self.assertIn("there is no setting `speed`", line)
+
+
+class Names(unittest.TestCase):
+    def test_the_brokers_certificate_follows_its_names(self):
+        data = directory()
+        self.addCleanup(shutil.rmtree, data, ignore_errors=True)
+
+        def certificate():
+            platform = demo.Platform(BUILD, data)
+            try:
+                platform.start()
+            finally:
+                platform.stop()
+            return subprocess.run(["openssl", "x509", "-noout", "-ext", "subjectAltName", "-in",
+                                   data / "broker/server.crt"], capture_output=True, text=True,
+                                  check=True).stdout
+        first = certificate()
+        self.assertNotIn("store.example", first)
+        self.assertEqual(certificate(), first)
+        (data / "endcap.conf").write_text("broker_names = localhost,store.example\n")
+        self.assertIn("store.example", certificate())
 
 
 class StopAndStart(unittest.TestCase):
