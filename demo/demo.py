@@ -270,8 +270,7 @@ def run(chosen, data):
         if late:
             say("not drained: " + ", ".join(late))
         print(json.dumps(result), flush=True)
-        zero = ("lost", "duplicates", "out_of_order", "unreconciled")
-        return 0 if all(result.get(name, 1) == 0 for name in zero) and not late else 1
+        return 0 if all(result.get(name, 1) == 0 for name in verify.ZERO) and not late else 1
     finally:
         for cart in carts:
             cart.kill()
