@@ -1,0 +1,73 @@
+-- What is charged, which lags behind the shelf on a rise; prices to come; requests to the till system.
+
+ALTER TABLE item
+    ADD COLUMN charge_minor price_minor,
+    ADD COLUMN charge_since timestamptz,
+    ADD COLUMN is_flash_sale boolean NOT NULL DEFAULT false,
+    ADD COLUMN regular_minor price_minor,
+    ADD CONSTRAINT item_charge_is_never_above CHECK (charge_minor IS NULL OR charge_minor < price_minor);
+CREATE INDEX item_charge_lag ON item (store_id) WHERE charge_minor IS NOT NULL;
+COMMENT ON COLUMN item.price_minor IS 'The price in force: what the labels shall show.';
+COMMENT ON COLUMN item.charge_minor IS 'What cart and till still charge while a rise has not reached every label; null: price_minor.';
+COMMENT ON COLUMN item.charge_since IS 'When the rise began that charge_minor waits for.';
+COMMENT ON COLUMN item.is_flash_sale IS 'On sale: the label shows regular_minor struck through.';
+COMMENT ON COLUMN item.regular_minor IS 'The price before the sale.';
+
+CREATE TABLE price_schedule (
+    schedule_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    store_id store_id NOT NULL REFERENCES store,
+    item_id uuid NOT NULL REFERENCES item,
+    price_minor price_minor NOT NULL,
+    reason text NOT NULL CHECK (length(reason) BETWEEN 1 AND 40),
+    effective_at timestamptz NOT NULL,
+    state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'applied', 'cancelled', 'refused')),
+    detail text CHECK (length(detail) <= 300),
+    created_by text NOT NULL CHECK (length(created_by) BETWEEN 1 AND 64),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz
+);
+CREATE INDEX price_schedule_due ON price_schedule (effective_at) WHERE state = 'waiting';
+CREATE INDEX price_schedule_by_item ON price_schedule (item_id);
+CREATE INDEX price_schedule_by_store ON price_schedule (store_id);
+COMMENT ON TABLE price_schedule IS 'Prices that take effect later; given in the store''s timezone, kept in UTC.';
+COMMENT ON COLUMN price_schedule.price_minor IS 'Minor units of the item''s currency.';
+COMMENT ON COLUMN price_schedule.created_by IS 'Account id, or the name of an automation.';
+CALL make_tenant('price_schedule');
+CALL let_process('endcap_worker', 'price_schedule');
+GRANT SELECT, INSERT, UPDATE ON price_schedule TO endcap_worker, endcap_api;
+GRANT SELECT ON price_schedule TO endcap_admin;
+
+CREATE TABLE price_request (
+    request_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    store_id store_id NOT NULL REFERENCES store,
+    item_id uuid NOT NULL REFERENCES item,
+    price_minor price_minor NOT NULL,
+    reason text NOT NULL CHECK (length(reason) BETWEEN 1 AND 40),
+    requested_by text NOT NULL CHECK (length(requested_by) BETWEEN 1 AND 64),
+    state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'done', 'withdrawn')),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz
+);
+CREATE INDEX price_request_by_store ON price_request (store_id, created_at);
+CREATE INDEX price_request_by_item ON price_request (item_id);
+COMMENT ON TABLE price_request IS 'A price somebody asks the till system for, where the till system is the master.';
+COMMENT ON COLUMN price_request.price_minor IS 'Minor units of the item''s currency.';
+COMMENT ON COLUMN price_request.state IS 'done: a synchronisation brought this price.';
+CALL make_tenant('price_request');
+CALL let_process('endcap_worker', 'price_request');
+GRANT SELECT, INSERT, UPDATE ON price_request TO endcap_worker, endcap_api, endcap_admin;
+
+ALTER TABLE price DROP CONSTRAINT price_reason_check;
+ALTER TABLE price ADD CONSTRAINT price_reason_check CHECK (reason IN ('import', 'manual', 'bulk', 'rule',
+    'competitor_match', 'flash_sale_start', 'flash_sale_end', 'expiry', 'rollback', 'correction',
+    'schedule', 'pos_sync'));
+GRANT SELECT, INSERT, UPDATE ON price, item TO endcap_worker, endcap_api, endcap_admin;
+GRANT SELECT, INSERT ON translation_gap TO endcap_api, endcap_admin;
+GRANT SELECT ON competitor_price TO endcap_worker, endcap_api;
+GRANT SELECT, INSERT, UPDATE ON bulk_job TO endcap_worker, endcap_api;
+GRANT SELECT, INSERT, UPDATE ON bulk_row TO endcap_worker, endcap_api;
+ALTER TABLE bulk_row DROP CONSTRAINT bulk_row_state_check;
+ALTER TABLE bulk_row ADD CONSTRAINT bulk_row_state_check
+    CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'offline'));
+COMMENT ON COLUMN bulk_row.state IS 'running: applied, its deliveries are under way; offline: a label will get it when it is back.';
+CREATE INDEX bulk_row_open ON bulk_row (job_id, row_number) WHERE state IN ('queued', 'running');

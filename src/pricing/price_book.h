@@ -1,0 +1,49 @@
+/* price_book.h: changes prices: checks, writes the new version and its history, raises the store's
+ * catalogue version, and has the labels follow, in the caller's transaction (design section 7).
+ *
+ * A fall is charged at once and shown after the carts were told; a rise is shown first, and until
+ * every label shows it (or price_flip_step gives up waiting) item.charge_minor keeps the lower
+ * price.
+ */
+#ifndef PRICE_BOOK_H
+#define PRICE_BOOK_H
+
+#include "delivery_refresh.h"
+#include "price_check.h"
+
+#define PRICE_BOOK_BATCH_MAX 1000
+
+struct price_change {
+    const char *item_id;    /* uuid, or "" to be found by product_id in store_id */
+    struct span product_id; /* SKU */
+    int64_t price_minor;
+    int64_t row_number; /* of the bulk job, 0: none */
+    bool is_flash_sale; /* then regular_minor is what it was before */
+    int64_t regular_minor;
+};
+enum price_outcome { PRICE_CHANGED, PRICE_SAME, PRICE_REFUSED, PRICE_UNKNOWN_ITEM };
+struct price_result {
+    enum price_outcome outcome;
+    unsigned faults; /* enum price_fault bits, when refused */
+    struct price_limits limits;
+    int64_t price_id;
+    int64_t version;
+    int64_t previous_minor;
+    int64_t labels; /* deliveries begun */
+};
+struct price_order {
+    const char *store_id;
+    const char *reason;     /* as table price allows */
+    const char *changed_by; /* account id or automation */
+    const char *job_id;     /* NULL: none */
+    bool all_or_nothing;    /* one refused change refuses all: nothing is written */
+};
+
+/* ret_results[count]. RES_INVALID: all_or_nothing and something was refused (the results say what);
+ * nothing was written. RES_CONFLICT: the store's catalogue is the till system's and `reason` is not
+ * pos_sync or import. Errors as pg_conn_run. count <= PRICE_BOOK_BATCH_MAX. */
+MUST_CHECK enum res price_book_change(struct pg_conn *c, const struct price_order *order,
+                                      const struct price_change *changes, size_t count,
+                                      struct price_result *ret_results, struct err *why);
+
+#endif
