@@ -67,6 +67,17 @@ static json_t *detail_json(const struct http_error_detail *d)
                      d->constraint);
 }
 
+json_t *http_error_envelope_details(const char *code, const char *message, json_t *details,
+                                    const char *request_id, int64_t now_ms)
+{
+    char time[TIMESTAMP_TEXT_BYTES + 1] = "";
+    struct sink s;
+    sink_init(&s, time, sizeof time - 1);
+    timestamp_write(&s, now_ms);
+    return json_pack("{s:{s:s, s:s, s:o, s:s, s:s}}", "error", "code", code, "message", message,
+                     "details", details, "requestId", request_id, "timestamp", time);
+}
+
 json_t *http_error_envelope(const char *code, const char *message,
                             const struct http_error_list *list, const char *request_id,
                             int64_t now_ms)
@@ -82,10 +93,5 @@ json_t *http_error_envelope(const char *code, const char *message,
             (void)json_array_append_new(details, detail_json(&list->items[i]));
         }
     }
-    char time[TIMESTAMP_TEXT_BYTES + 1] = "";
-    struct sink s;
-    sink_init(&s, time, sizeof time - 1);
-    timestamp_write(&s, now_ms);
-    return json_pack("{s:{s:s, s:s, s:o, s:s, s:s}}", "error", "code", code, "message", message,
-                     "details", details, "requestId", request_id, "timestamp", time);
+    return http_error_envelope_details(code, message, details, request_id, now_ms);
 }

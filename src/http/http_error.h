@@ -62,5 +62,8 @@ void http_error_add(struct http_error_list *list, struct span field, struct span
 json_t *http_error_envelope(const char *code, const char *message,
                             const struct http_error_list *list, const char *request_id,
                             int64_t now_ms);
+/* The same with the value of `details` ready; takes the reference. */
+json_t *http_error_envelope_details(const char *code, const char *message, json_t *details,
+                                    const char *request_id, int64_t now_ms);
 
 #endif

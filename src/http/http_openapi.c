@@ -162,7 +162,8 @@ static void add_errors(const struct http_route *r, json_t *responses)
         enum http_error_kind kind = (enum http_error_kind)k;
         bool body_only =
             kind == HTTP_ERROR_BODY || kind == HTTP_ERROR_MEDIA || kind == HTTP_ERROR_CONFLICT;
-        if ((body_only && r->body == NULL) || (kind == HTTP_ERROR_NOT_FOUND && !has_path)) {
+        if ((body_only && r->body == NULL && r->media == NULL) ||
+            (kind == HTTP_ERROR_NOT_FOUND && !has_path)) {
             continue;
         }
         char status[16];
@@ -172,6 +173,25 @@ static void add_errors(const struct http_route *r, json_t *responses)
                 responses, status, json_pack("{s:s+}", "$ref", "#/components/responses/E", status));
         }
     }
+}
+
+/* What a body may be: application/json by its schema, another type as text. */
+static json_t *body_content(const struct http_route *r, json_t *schemas)
+{
+    static const char json[] = "application/json";
+    static const char *const json_only[] = {json, NULL};
+    const char *const *media = r->media != NULL ? r->media : json_only;
+    json_t *content = json_object();
+    for (size_t i = 0; media[i] != NULL; i++) {
+        bool by_schema = r->body != NULL && strcmp(media[i], json) == 0;
+        if (by_schema) {
+            add_schema(r->body, false, schemas);
+        }
+        json_t *schema =
+            by_schema ? reference(r->body->name) : json_pack("{s:s}", "type", "string");
+        (void)json_object_set_new(content, media[i], json_pack("{s:o}", "schema", schema));
+    }
+    return content;
 }
 
 static json_t *operation(const struct http_route *r, json_t *schemas)
@@ -203,12 +223,10 @@ static json_t *operation(const struct http_route *r, json_t *schemas)
         }
         (void)json_array_append_new(json_object_get(o, "x-error-codes"), json_string(r->errors[i]));
     }
-    if (r->body != NULL) {
-        add_schema(r->body, false, schemas);
-        (void)json_object_set_new(o, "requestBody",
-                                  json_pack("{s:b, s:{s:{s:o}}}", "required", 1, "content",
-                                            "application/json", "schema",
-                                            reference(r->body->name)));
+    if (r->body != NULL || r->media != NULL) {
+        (void)json_object_set_new(
+            o, "requestBody",
+            json_pack("{s:b, s:o}", "required", 1, "content", body_content(r, schemas)));
     }
     return o;
 }

@@ -66,6 +66,13 @@ void http_reply_error_code(struct http_request *q, enum http_error_kind kind, co
                                     clock_utc_ms()));
 }
 
+void http_reply_error_details(struct http_request *q, enum http_error_kind kind, const char *code,
+                              const char *message, json_t *details)
+{
+    reply_value(q, http_error_text(kind)->status,
+                http_error_envelope_details(code, message, details, q->id, clock_utc_ms()));
+}
+
 void http_reply_error(struct http_request *q, enum http_error_kind kind, const char *message)
 {
     http_reply_error_code(q, kind, NULL, message);

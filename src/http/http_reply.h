@@ -22,6 +22,10 @@ void http_reply_error(struct http_request *q, enum http_error_kind kind, const c
 /* The status of `kind` with a code of the route's own `errors`. */
 void http_reply_error_code(struct http_request *q, enum http_error_kind kind, const char *code,
                            const char *message);
+/* The same with details of the handler's own making, an object or a list of {field, value,
+ * constraint, ...}; takes the reference. */
+void http_reply_error_details(struct http_request *q, enum http_error_kind kind, const char *code,
+                              const char *message, json_t *details);
 /* 400 for one field, found wrong only by the handler. */
 void http_reply_error_field(struct http_request *q, const char *field, const char *value,
                             const char *constraint);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "http_number.h"
+
 struct http_request *http_request_state_new(const char *client_id)
 {
     struct http_request *q = calloc(1, sizeof *q);
@@ -88,6 +90,26 @@ enum http_type http_request_type(const struct http_request *q, const char *name)
     return field->type;
 }
 
+const json_t *http_request_json(const struct http_request *q, const char *name)
+{
+    const struct http_field *field = NULL;
+    const struct http_value *v = find_value(q, name, &field);
+    assert(field->type == HTTP_OBJECT || field->type == HTTP_LIST);
+    return v->present ? q->body_parts[v - q->body_values] : NULL;
+}
+
+struct span http_request_body(const struct http_request *q)
+{
+    assert(q->route->media != NULL);
+    return span_of(q->body, q->body_size);
+}
+
+size_t http_request_media(const struct http_request *q)
+{
+    assert(q->route->media != NULL);
+    return q->media;
+}
+
 void http_request_note(struct http_request *q, const char *words)
 {
     (void)snprintf(q->note, sizeof q->note, "%s", words);
@@ -152,22 +174,55 @@ static void check_params(struct http_request *q, const struct span *path, http_h
 }
 
 /* A body must say what it is: a page of another site can then not send one without asking. */
-static bool is_json_media(const char *type)
+static bool is_media(const char *given, const char *wanted)
 {
-    static const char json[] = "application/json";
-    return type != NULL && strncasecmp(type, json, sizeof json - 1) == 0 &&
-           (type[sizeof json - 1] == '\0' || type[sizeof json - 1] == ';' ||
-            type[sizeof json - 1] == ' ');
+    size_t size = strlen(wanted);
+    return given != NULL && strncasecmp(given, wanted, size) == 0 &&
+           (given[size] == '\0' || given[size] == ';' || given[size] == ' ');
+}
+
+static size_t body_bytes_max(const struct http_route *r)
+{
+    if (r->media != NULL) {
+        return r->body_bytes_max;
+    }
+    return r->body != NULL ? HTTP_BODY_BYTES_MAX : 0;
+}
+
+/* Which of the types the route takes; a refusal is replied. */
+static void check_media(struct http_request *q, const char *given)
+{
+    static const char *const json_only[] = {"application/json", NULL};
+    const char *const *media = q->route->media != NULL ? q->route->media : json_only;
+    char words[160];
+    struct sink s;
+    sink_init(&s, words, sizeof words - 1);
+    sink_text(&s, "Send the body as");
+    for (size_t i = 0; media[i] != NULL; i++) {
+        if (is_media(given, media[i])) {
+            q->media = i;
+            return;
+        }
+        sink_text(&s, i == 0 ? " " : " or ");
+        sink_text(&s, media[i]);
+    }
+    sink_byte(&s, '.');
+    words[s.size] = '\0';
+    http_reply_error(q, HTTP_ERROR_MEDIA, words);
+}
+
+static bool takes_body(const struct http_route *r)
+{
+    return r->body != NULL || r->media != NULL;
 }
 
 static void check_declared_body(struct http_request *q, http_header_get header, void *user)
 {
     const char *length = header(user, "Content-Length");
-    size_t allowed = q->route->body != NULL ? HTTP_BODY_BYTES_MAX : 0;
-    if (length != NULL && strtoull(length, NULL, 10) > allowed) {
+    if (length != NULL && strtoull(length, NULL, 10) > body_bytes_max(q->route)) {
         http_reply_error(q, HTTP_ERROR_TOO_LARGE, NULL);
-    } else if (q->route->body != NULL && !is_json_media(header(user, "Content-Type"))) {
-        http_reply_error(q, HTTP_ERROR_MEDIA, NULL);
+    } else if (takes_body(q->route)) {
+        check_media(q, header(user, "Content-Type"));
     }
 }
 
@@ -200,7 +255,8 @@ void http_request_state_begin(struct http_request *q, const struct http_table *t
     }
     check_params(q, path, header, user);
     check_declared_body(q, header, user);
-    if (!q->reply.ready && q->errors.count > 0 && q->route->body == NULL) {
+    if (!q->reply.ready && q->errors.count > 0 &&
+        (q->route->body == NULL || q->route->media != NULL)) {
         http_reply_error(q, HTTP_ERROR_PARAMETER, NULL);
     }
 }
@@ -210,7 +266,7 @@ void http_request_state_body(struct http_request *q, const char *data, size_t si
     if (q->reply.ready) {
         return;
     }
-    size_t allowed = q->route->body != NULL ? HTTP_BODY_BYTES_MAX : 0;
+    size_t allowed = body_bytes_max(q->route);
     if (size > allowed - q->body_size) {
         http_reply_error(q, HTTP_ERROR_TOO_LARGE, NULL);
         return;
@@ -223,6 +279,37 @@ void http_request_state_body(struct http_request *q, const char *data, size_t si
     memcpy(grown + q->body_size, data, size);
     q->body = grown;
     q->body_size += size;
+}
+
+static bool is_text_kind(enum http_type type)
+{
+    return type == HTTP_TEXT || type == HTTP_TIME || type == HTTP_CHOICE || type == HTTP_UUID;
+}
+
+/* The kinds whose value is handed on as it is. True: they were looked at, a wrong one is noted. */
+static bool take_part(struct http_request *q, size_t i, const json_t *value)
+{
+    const struct http_field *f = &q->route->body->fields[i];
+    const char *rule = NULL;
+    if (f->type == HTTP_MONEY) {
+        http_number_text(span_of(q->body, q->body_size), span_text(f->name, 64), q->numbers[i],
+                         sizeof q->numbers[i]);
+        rule = q->numbers[i][0] == '\0' ? "a decimal number" : NULL;
+    } else if (f->type == HTTP_OBJECT) {
+        rule = json_is_object(value) ? NULL : "a JSON object";
+    } else if (f->type == HTTP_LIST) {
+        rule = json_is_array(value) ? NULL : "a JSON array";
+    } else {
+        return false;
+    }
+    if (rule != NULL) {
+        http_error_add(&q->errors, span_text(f->name, 64), SPAN_NONE, rule);
+    } else {
+        q->body_values[i] = (struct http_value){
+            .present = true, .text = span_text(q->numbers[i], HTTP_NUMBER_BYTES)};
+        q->body_parts[i] = value;
+    }
+    return true;
 }
 
 /* A JSON value as the text that the field's rule is for; RES_INVALID for another JSON type. */
@@ -240,7 +327,7 @@ static enum res body_text(const struct http_field *field, const json_t *value, c
         *ret = json_is_true(value) ? SPAN_LIT("true") : SPAN_LIT("false");
         return RES_OK;
     }
-    if (field->type != HTTP_INTEGER && field->type != HTTP_BOOLEAN && json_is_string(value)) {
+    if (is_text_kind(field->type) && json_is_string(value)) {
         *ret = span_of(json_string_value(value), json_string_length(value));
         return RES_OK;
     }
@@ -262,6 +349,8 @@ static void check_body_fields(struct http_request *q)
         struct span text = SPAN_NONE;
         if (fields[i].name == NULL) {
             http_error_add(&q->errors, span_text(key, 64), SPAN_NONE, "no such field");
+        } else if (take_part(q, i, value)) {
+            continue; /* taken, or noted */
         } else if (body_text(&fields[i], value, number, &text) != RES_OK) {
             http_error_add(&q->errors, span_text(key, 64), SPAN_NONE, "another JSON type");
         } else if (http_route_check(&fields[i], text, &q->body_values[i], &q->errors) != RES_OK) {
@@ -280,7 +369,7 @@ static void check_body_fields(struct http_request *q)
 
 void http_request_state_end(struct http_request *q)
 {
-    if (q->reply.ready || q->route->body == NULL) {
+    if (q->reply.ready || q->route->body == NULL || q->route->media != NULL) {
         return;
     }
     json_error_t error;

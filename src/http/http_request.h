@@ -16,6 +16,11 @@ const char *http_request_text(const struct http_request *q, const char *name);
 int64_t http_request_number(const struct http_request *q, const char *name);
 /* The type its rule gives it, present or not. */
 enum http_type http_request_type(const struct http_request *q, const char *name);
+/* A HTTP_OBJECT or HTTP_LIST of the body; NULL when absent. The request's. */
+const json_t *http_request_json(const struct http_request *q, const char *name);
+/* Of a route with `media`: the body as it came, and which of the route's types it is. */
+struct span http_request_body(const struct http_request *q);
+size_t http_request_media(const struct http_request *q);
 /* The request's id, for logs of deeper layers. */
 const char *http_request_id(const struct http_request *q);
 

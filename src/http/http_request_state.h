@@ -34,8 +34,12 @@ struct http_request {
     struct http_value values[HTTP_PARAMS_MAX];      /* in the order of route->params */
     struct http_value body_values[HTTP_PARAMS_MAX]; /* in the order of route->body->fields */
     struct http_error_list errors;
+    char numbers[HTTP_PARAMS_MAX]
+                [HTTP_NUMBER_BYTES + 1];       /* texts of the body's HTTP_MONEY values */
+    const json_t *body_parts[HTTP_PARAMS_MAX]; /* objects and lists, of body_json */
     char *body;
     size_t body_size;
+    size_t media;      /* which of route->media */
     json_t *body_json; /* owns the texts of body_values */
     struct http_reply reply;
     char note[256]; /* "": nothing to say */

@@ -26,6 +26,7 @@
 #define HTTP_LIMIT_MAX      1000 /* C-203 */
 #define HTTP_CURSOR_MAX     320  /* bytes of a cursor */
 #define HTTP_BODY_BYTES_MAX 65536
+#define HTTP_NUMBER_BYTES   40 /* of a HTTP_MONEY in a request body */
 
 enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_METHODS };
 
@@ -36,9 +37,11 @@ enum http_type {
     HTTP_TIME,   /* RFC 3339, UTC, milliseconds: timestamp.h; the value is the milliseconds */
     HTTP_CHOICE, /* one of `choices` */
     HTTP_UUID,
-    HTTP_MONEY,  /* replies only: minor units inside, a decimal with at most two digits outside */
-    HTTP_OBJECT, /* replies only: of `of`, or free-form without */
-    HTTP_LIST,   /* replies only: of `of`, or of texts without */
+    HTTP_MONEY,  /* minor units inside, a decimal with at most two digits outside. In a request body
+                    any JSON number passes: its own text is the value, the handler judges it */
+    HTTP_OBJECT, /* of `of`, or free-form without. In a request body any object passes:
+                    http_request_json */
+    HTTP_LIST,   /* of `of`, or of texts without. In a request body any array passes */
 };
 
 struct http_schema;
@@ -104,6 +107,10 @@ struct http_route {
     const char *tag;
     const struct http_param *params; /* ends with HTTP_PARAM_END; NULL: none */
     const struct http_schema *body;  /* a JSON object; NULL: no body is taken */
+    /* A body handed over as it came, http_request_body: one of these media types, NULL at the end.
+     * `body` then only documents what application/json is to hold. */
+    const char *const *media;
+    size_t body_bytes_max;           /* of such a body */
     const struct http_schema *reply; /* JSON; NULL: `content_type` */
     bool page;                       /* the reply is {"items": [reply...], "nextCursor": ...} */
     unsigned status;                 /* of success; 0: 200 */
