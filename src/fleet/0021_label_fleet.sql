@@ -57,3 +57,41 @@ CALL make_tenant('label_default');
 CALL let_process('endcap_worker', 'label_default');
 GRANT SELECT ON label_default TO endcap_worker;
 GRANT SELECT, INSERT, UPDATE ON label_default TO endcap_api, endcap_admin;
+
+-- A gateway says nothing itself: it is down when all of its labels went silent together, or when an
+-- operator says so.
+ALTER TABLE gateway
+    ADD COLUMN down_since timestamptz,
+    ADD COLUMN marked_down_by text CHECK (length(marked_down_by) BETWEEN 1 AND 64),
+    ADD CHECK (marked_down_by IS NULL OR down_since IS NOT NULL);
+COMMENT ON COLUMN gateway.down_since IS 'Its labels are unreachable since then; null: up, or never heard of.';
+COMMENT ON COLUMN gateway.marked_down_by IS 'Account id of who took it out of service; null: found by its labels'' silence.';
+
+-- Labels and carts side by side, as people look at them. Runs with its reader's rights.
+CREATE VIEW device WITH (security_invoker = true) AS
+SELECT l.label_id::text AS device_id, l.store_id::text AS store_id, 'label' AS kind,
+       i.sku AS product_id, l.aisle, l.shelf, l.position, l.display_type, l.firmware,
+       coalesce(l.language, p.language, s.primary_language)::text AS language,
+       l.battery_pct::bigint AS battery_pct, l.battery_days_left::bigint AS battery_days_left,
+       l.signal_dbm::bigint AS signal_dbm, l.online,
+       CASE WHEN l.online THEN 'online'
+            WHEN g.down_since IS NOT NULL THEN 'unreachable'
+            WHEN l.asleep_until + l.sync_interval_s * interval '1 second' > now() THEN 'asleep'
+            ELSE 'offline' END AS state,
+       l.last_seen_at, l.last_update_at, l.asleep_until, l.gateway_id, l.provisioned_at,
+       l.sync_interval_s::bigint AS sync_interval_s
+FROM label l
+JOIN store s USING (store_id)
+LEFT JOIN store_section p ON p.store_id = l.store_id AND p.aisle = l.aisle
+LEFT JOIN item i USING (item_id)
+LEFT JOIN gateway g USING (gateway_id)
+WHERE l.retired_at IS NULL
+UNION ALL
+SELECT c.cart_id::text, c.store_id::text, 'cart', NULL, NULL, NULL, NULL, NULL, c.firmware,
+       s.primary_language::text, c.battery_pct::bigint, NULL, c.signal_dbm::bigint, c.online,
+       CASE WHEN c.online THEN 'online' WHEN c.mode = 'sleeping' THEN 'asleep' ELSE 'offline' END,
+       c.last_seen_at, NULL, NULL, NULL, c.provisioned_at, NULL
+FROM cart c JOIN store s USING (store_id)
+WHERE c.retired_at IS NULL;
+COMMENT ON VIEW device IS 'Labels and carts in service: what GET /api/devices shows. A label is asleep until it is an interval overdue.';
+GRANT SELECT ON device TO endcap_api, endcap_worker, endcap_admin;

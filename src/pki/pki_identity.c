@@ -55,7 +55,7 @@ bool pki_identity_id_valid(enum pki_kind kind, struct span id)
     case PKI_CART:
         return matches(id, SPAN_LIT("CART-"), 4, 12, is_upper_or_digit);
     case PKI_LABEL:
-        return matches(id, SPAN_LIT("ESP32-"), 6, 6, is_upper_or_digit);
+        return matches(id, SPAN_LIT("ESP32-"), 3, 12, is_upper_or_digit);
     case PKI_SERVICE:
         return matches(id, SPAN_LIT("service:"), 2, 20, is_lower);
     }

@@ -32,7 +32,8 @@ struct pki_identity {
 const char *pki_identity_kind_name(enum pki_kind kind);
 MUST_CHECK enum res pki_identity_kind_read(struct span text, enum pki_kind *ret_kind);
 
-/* CART-[A-Z0-9]{4,12}, ESP32-[A-Z0-9]{6}, service:[a-z]{2,20} */
+/* CART-[A-Z0-9]{4,12}, ESP32-[A-Z0-9]{3,12}, service:[a-z]{2,20}; a store's own pattern for labels
+ * may be stricter (pki_registry.h). */
 bool pki_identity_id_valid(enum pki_kind kind, struct span id);
 /* [A-Z0-9][A-Z0-9-]{2,23} */
 bool pki_identity_store_valid(struct span store_id);

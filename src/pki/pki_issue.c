@@ -91,7 +91,7 @@ static enum res check_request(const struct pki_request *request, struct err *why
 {
     if (!pki_identity_id_valid(request->kind, request->id)) {
         err_set(why,
-                "`%.*s` is not an id of a %s (CART-[A-Z0-9]{4,12}, ESP32-[A-Z0-9]{6}, "
+                "`%.*s` is not an id of a %s (CART-[A-Z0-9]{4,12}, ESP32-[A-Z0-9]{3,12}, "
                 "service:[a-z]{2,20})",
                 (int)(request->id.size > 64 ? 64 : request->id.size),
                 (const char *)request->id.data, pki_identity_kind_name(request->kind));

@@ -13,6 +13,8 @@ static const char sql_label[] =
     "INSERT INTO label (label_id, store_id) VALUES ($1, $2) "
     "ON CONFLICT (label_id) DO UPDATE SET retired_at = NULL, provisioned_at = now() "
     "WHERE label.store_id = excluded.store_id RETURNING label_id";
+static const char sql_pattern[] =
+    "SELECT $1 ~ label_id_pattern, label_id_pattern FROM store WHERE store_id = $2";
 static const char sql_certificate[] =
     "INSERT INTO device_certificate "
     "(serial, device_id, kind, store_id, subject, public_key, not_before, not_after) "
@@ -20,6 +22,15 @@ static const char sql_certificate[] =
 static const char sql_revoke[] =
     "UPDATE device_certificate SET revoked_at = now(), revoke_reason = $2 "
     "WHERE device_id = $1 AND revoked_at IS NULL";
+static const char sql_replace[] =
+    "UPDATE device_certificate SET replaced_at = now() "
+    "WHERE device_id = $1 AND revoked_at IS NULL AND replaced_at IS NULL";
+static const char sql_revoke_replaced[] =
+    "UPDATE device_certificate SET revoked_at = now(), revoke_reason = 'replaced' "
+    "WHERE device_id = $1 AND revoked_at IS NULL AND replaced_at IS NOT NULL";
+/* The list is of every store, whatever this connection is for: one that left the others out would
+ * let their revoked devices in again. */
+static const char sql_whole[] = "SELECT set_config('endcap.scope', 'operator', true)";
 /* Expired ones are refused for that; a week of grace for clocks that differ. */
 static const char sql_revoked[] =
     "SELECT serial, device_id, revoked_at FROM device_certificate "
@@ -39,6 +50,27 @@ static enum res end_transaction(struct pg_conn *c, enum res r, struct err *why)
     }
     enum res undone = pg_conn_command(c, "ROLLBACK", NULL);
     (void)undone; /* without a connection the server rolls back by itself */
+    return r;
+}
+
+/* S-091: a store may hold its labels to a stricter pattern. */
+static enum res check_pattern(struct pg_conn *c, const struct pki_request *request, struct err *why)
+{
+    struct pg_params p;
+    PGresult *rows = NULL;
+    pg_params_init(&p);
+    pg_params_text(&p, request->id);
+    pg_params_text(&p, request->store_id);
+    enum res r = pg_conn_run(c, sql_pattern, &p, &rows, why);
+    if (r == RES_OK && PQntuples(rows) == 1 && !pg_get_bool(rows, 0, 0)) {
+        struct span pattern = pg_get_span(rows, 0, 1);
+        err_set(why, "`%.*s` is not a label id of store %.*s (%.*s)", (int)request->id.size,
+                (const char *)request->id.data, (int)request->store_id.size,
+                (const char *)request->store_id.data, (int)pattern.size,
+                (const char *)pattern.data);
+        r = RES_INVALID;
+    }
+    PQclear(rows);
     return r;
 }
 
@@ -93,10 +125,17 @@ static enum res register_certificate(struct pg_conn *c, const struct pki_certifi
     return r;
 }
 
-enum res pki_registry_provision(const struct pki_registry *registry,
-                                const struct pki_request *request, struct span csr_pem,
-                                struct span hardware_serial,
-                                struct pki_certificate *ret_certificate, struct err *why)
+static enum res issue(const struct pki_registry *registry, const struct pki_request *request,
+                      struct span csr_pem, struct pki_certificate *ret_made, struct err *why)
+{
+    return csr_pem.size > 0 ? pki_issue_from_csr(registry->ca, request, csr_pem, ret_made, why)
+                            : pki_issue_with_key(registry->ca, request, ret_made, why);
+}
+
+enum res pki_registry_register(const struct pki_registry *registry,
+                               const struct pki_request *request, struct span csr_pem,
+                               struct span hardware_serial, struct pki_certificate *ret_certificate,
+                               struct err *why)
 {
     struct pg_conn *c = registry->connection;
     struct pki_certificate made;
@@ -108,18 +147,78 @@ enum res pki_registry_provision(const struct pki_registry *registry,
         return RES_INVALID;
     }
     /* Issued before it is registered: until the commit nobody has seen it. */
-    enum res r = csr_pem.size > 0 ? pki_issue_from_csr(registry->ca, request, csr_pem, &made, why)
-                                  : pki_issue_with_key(registry->ca, request, &made, why);
+    enum res r = issue(registry, request, csr_pem, &made, why);
     if (r != RES_OK) {
         return r;
     }
-    r = pg_conn_command(c, "BEGIN", why);
+    if (request->kind == PKI_LABEL) {
+        r = check_pattern(c, request, why);
+    }
     if (r == RES_OK) {
         r = register_device(c, request, hardware_serial, why);
-        if (r == RES_OK) {
-            r = register_certificate(c, &made, why);
-        }
+    }
+    if (r == RES_OK) {
+        r = register_certificate(c, &made, why);
+    }
+    if (r == RES_OK) {
+        *ret_certificate = made;
+    }
+    pki_issue_cleanse(&made);
+    return r;
+}
+
+enum res pki_registry_provision(const struct pki_registry *registry,
+                                const struct pki_request *request, struct span csr_pem,
+                                struct span hardware_serial,
+                                struct pki_certificate *ret_certificate, struct err *why)
+{
+    struct pg_conn *c = registry->connection;
+    struct pki_certificate made = {.pem = ""};
+    enum res r = pg_conn_command(c, "BEGIN", why);
+    if (r == RES_OK) {
+        r = pki_registry_register(registry, request, csr_pem, hardware_serial, &made, why);
         r = end_transaction(c, r, why);
+    }
+    if (r == RES_OK) {
+        *ret_certificate = made;
+    }
+    pki_issue_cleanse(&made);
+    return r;
+}
+
+static enum res run_for(struct pg_conn *c, const char *sql, struct span device_id,
+                        int64_t *ret_touched, struct err *why)
+{
+    struct pg_params p;
+    PGresult *rows = NULL;
+    pg_params_init(&p);
+    pg_params_text(&p, device_id);
+    enum res r = pg_conn_run(c, sql, &p, &rows, why);
+    if (r == RES_OK) {
+        *ret_touched = pg_get_touched(rows);
+    }
+    PQclear(rows);
+    return r;
+}
+
+enum res pki_registry_renew(const struct pki_registry *registry, const struct pki_request *request,
+                            struct span csr_pem, struct pki_certificate *ret_certificate,
+                            struct err *why)
+{
+    struct pki_certificate made;
+    int64_t replaced = 0;
+    enum res r = issue(registry, request, csr_pem, &made, why);
+    if (r != RES_OK) {
+        return r;
+    }
+    r = run_for(registry->connection, sql_replace, request->id, &replaced, why);
+    if (r == RES_OK && replaced == 0) {
+        err_set(why, "%.*s has no valid certificate to renew", (int)request->id.size,
+                (const char *)request->id.data);
+        r = RES_NOT_FOUND;
+    }
+    if (r == RES_OK) {
+        r = register_certificate(registry->connection, &made, why);
     }
     if (r == RES_OK) {
         *ret_certificate = made;
@@ -148,7 +247,10 @@ static enum res publish(const struct pki_registry *registry, struct err *why)
     PGresult *rows = NULL;
     struct pki_revoked *entries = NULL;
     pg_params_init(&p);
-    enum res r = pg_conn_run(registry->connection, sql_revoked, &p, &rows, why);
+    enum res r = pg_conn_run(registry->connection, sql_whole, &p, NULL, why);
+    if (r == RES_OK) {
+        r = pg_conn_run(registry->connection, sql_revoked, &p, &rows, why);
+    }
     if (r != RES_OK) {
         goto out;
     }
@@ -197,8 +299,8 @@ static enum res mark_revoked(struct pg_conn *c, struct span device_id, struct sp
     return r;
 }
 
-enum res pki_registry_revoke(const struct pki_registry *registry, struct span device_id,
-                             struct span reason, struct err *why)
+enum res pki_registry_withdraw(const struct pki_registry *registry, struct span device_id,
+                               struct span reason, struct err *why)
 {
     struct pg_conn *c = registry->connection;
     if (reason.size > PKI_REGISTRY_REASON_BYTES_MAX || device_id.size > PKI_ID_BYTES_MAX) {
@@ -206,18 +308,33 @@ enum res pki_registry_revoke(const struct pki_registry *registry, struct span de
                 PKI_REGISTRY_REASON_BYTES_MAX, PKI_ID_BYTES_MAX);
         return RES_LIMIT;
     }
-    enum res r = pg_conn_command(c, "BEGIN", why);
-    if (r != RES_OK) {
-        return r;
-    }
-    r = take_lock(c, why);
+    enum res r = take_lock(c, why);
     if (r == RES_OK) {
         r = mark_revoked(c, device_id, reason, why);
     }
+    return r == RES_OK ? publish(registry, why) : r;
+}
+
+enum res pki_registry_withdraw_replaced(const struct pki_registry *registry, struct span device_id,
+                                        struct err *why)
+{
+    int64_t revoked = 0;
+    enum res r = take_lock(registry->connection, why);
     if (r == RES_OK) {
-        r = publish(registry, why);
+        r = run_for(registry->connection, sql_revoke_replaced, device_id, &revoked, why);
     }
-    return end_transaction(c, r, why);
+    return r == RES_OK && revoked > 0 ? publish(registry, why) : r;
+}
+
+enum res pki_registry_revoke(const struct pki_registry *registry, struct span device_id,
+                             struct span reason, struct err *why)
+{
+    enum res r = pg_conn_command(registry->connection, "BEGIN", why);
+    if (r != RES_OK) {
+        return r;
+    }
+    r = pki_registry_withdraw(registry, device_id, reason, why);
+    return end_transaction(registry->connection, r, why);
 }
 
 enum res pki_registry_publish(const struct pki_registry *registry, struct err *why)

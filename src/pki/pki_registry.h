@@ -3,7 +3,7 @@
  *
  * The database decides, not this code: its unique index holds at most one unrevoked certificate a
  * device, so two operators at once cannot provision one device twice (S-152). The connection is of
- * role endcap_admin and sees the stores concerned.
+ * role endcap_admin, endcap_api or (to renew) endcap_worker and sees the stores concerned.
  */
 #ifndef PKI_REGISTRY_H
 #define PKI_REGISTRY_H
@@ -32,12 +32,34 @@ MUST_CHECK enum res pki_registry_provision(const struct pki_registry *registry,
                                            struct pki_certificate *ret_certificate,
                                            struct err *why);
 
+/* The same inside the caller's transaction, for what must come true with it; the caller shows the
+ * certificate to nobody before the commit. RES_INVALID also: a label id outside its store's
+ * pattern. */
+MUST_CHECK enum res pki_registry_register(const struct pki_registry *registry,
+                                          const struct pki_request *request, struct span csr_pem,
+                                          struct span hardware_serial,
+                                          struct pki_certificate *ret_certificate, struct err *why);
+/* In the caller's transaction: a further certificate for a device that has one. Both are good until
+ * pki_registry_withdraw_replaced. RES_NOT_FOUND: it has none. */
+MUST_CHECK enum res pki_registry_renew(const struct pki_registry *registry,
+                                       const struct pki_request *request, struct span csr_pem,
+                                       struct pki_certificate *ret_certificate, struct err *why);
+
 /* Marks the device's certificate revoked and writes the CRL and the broker's list, which drops a
  * live session within seconds. The files come before the commit: what a crash leaves behind is a
  * device that is shut out and still shown as valid, and the same call ends it. RES_NOT_FOUND: no
  * valid certificate; RES_LIMIT: the reason is too long; RES_IO and others as pki_crl_write. */
 MUST_CHECK enum res pki_registry_revoke(const struct pki_registry *registry, struct span device_id,
                                         struct span reason, struct err *why);
+
+/* The same inside the caller's transaction, as its last statements: the lock on the list is held to
+ * the end, and the connection sees every store from here on. */
+MUST_CHECK enum res pki_registry_withdraw(const struct pki_registry *registry,
+                                          struct span device_id, struct span reason,
+                                          struct err *why);
+/* As that, for the certificates a renewed one replaced; there may be none. */
+MUST_CHECK enum res pki_registry_withdraw_replaced(const struct pki_registry *registry,
+                                                   struct span device_id, struct err *why);
 
 /* Writes CRL and list anew from the database, e.g. after a restore. */
 MUST_CHECK enum res pki_registry_publish(const struct pki_registry *registry, struct err *why);

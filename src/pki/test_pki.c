@@ -122,7 +122,7 @@ static void accepts_only_ids_of_their_pattern(void **state)
         {PKI_CART, "CART-00a1", false},        {PKI_CART, "CART-00/1", false},
         {PKI_CART, "CART-00+1", false},        {PKI_CART, "cart-0001", false},
         {PKI_CART, "ESP32-AB12CD", false},     {PKI_LABEL, "ESP32-AB12CD", true},
-        {PKI_LABEL, "ESP32-AB12C", false},     {PKI_LABEL, "ESP32-AB12CDE", false},
+        {PKI_LABEL, "ESP32-AB", false},        {PKI_LABEL, "ESP32-AB12CD34EF567", false},
         {PKI_SERVICE, "service:ingest", true}, {PKI_SERVICE, "service:", false},
         {PKI_SERVICE, "service:In", false},    {PKI_SERVICE, "ingest", false},
     };
