@@ -39,9 +39,13 @@ struct price_order {
     bool all_or_nothing;    /* one refused change refuses all: nothing is written */
 };
 
-/* ret_results[count]. RES_INVALID: all_or_nothing and something was refused (the results say what);
- * nothing was written. RES_CONFLICT: the store's catalogue is the till system's and `reason` is not
- * pos_sync or import. Errors as pg_conn_run. count <= PRICE_BOOK_BATCH_MAX. */
+/* ret_results[count]. Within a transaction; locks the items in the order of their ids, then the
+ * store's catalogue version, then what delivery_refresh.h says. RES_INVALID: all_or_nothing and
+ * something was refused (the results say what), or an item stands twice in the batch; nothing was
+ * written. RES_NOT_FOUND: no such store. RES_CONFLICT: the store's catalogue is the till system's
+ * and `reason` is not pos_sync or import. Errors as pg_conn_run. count <= PRICE_BOOK_BATCH_MAX. A
+ * price that is the item's already (and the same sale) is PRICE_SAME and writes nothing. Items of a
+ * region's catalogue belong to no store: PRICE_UNKNOWN_ITEM. */
 MUST_CHECK enum res price_book_change(struct pg_conn *c, const struct price_order *order,
                                       const struct price_change *changes, size_t count,
                                       struct price_result *ret_results, struct err *why);

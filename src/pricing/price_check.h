@@ -10,6 +10,10 @@
 
 #include "span.h"
 
+#define PRICE_MINOR_MAX   INT64_C(99999999) /* 999999.99 */
+#define PRICE_FAULT_KINDS 8                 /* bits of enum price_fault */
+#define PRICE_RULE_BYTES  96                /* of price_fault_rule's words, at most */
+
 enum price_fault {
     PRICE_NOT_A_NUMBER = 1 << 0,
     PRICE_NOT_POSITIVE = 1 << 1,
