@@ -1,11 +1,13 @@
 #include "api.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "alerts_http.h"
 #include "api_summary.h"
 #include "api_system.h"
 #include "dead_letter_http.h"
+#include "device_http.h"
 #include "fleet_command_http.h"
 #include "fleet_http.h"
 #include "http_openapi.h"
@@ -17,7 +19,7 @@
 #define POOL_WAIT_MS  2000
 #define POOL_QUERY_MS (PG_API_TIMEOUT_MS + 1000)
 
-#define GROUPS 8
+#define GROUPS_MAX 40
 
 struct api {
     struct api_settings settings;
@@ -26,7 +28,7 @@ struct api {
     struct http_metrics *metrics;
     struct session_http session;
     struct api_system system;
-    struct http_group groups[GROUPS];
+    struct http_group groups[GROUPS_MAX];
     struct http_table table;
     struct http_server *server;
 };
@@ -34,16 +36,19 @@ struct api {
 /* Every capability's table; the order is the document's. */
 static void fill_table(struct api *a)
 {
-    const struct http_group groups[GROUPS] = {
-        {fleet_http_routes, a->pool},          {fleet_command_http_routes, a->pool},
-        {session_http_routes, &a->session},    {alerts_http_routes, a->pool},
-        {telemetry_http_routes, a->telemetry}, {dead_letter_http_routes, a->pool},
-        {api_summary_routes, &a->system},      {api_system_routes, &a->system},
+    const struct http_group groups[] = {
+        {fleet_http_routes, a->pool},       {fleet_command_http_routes, a->pool},
+        {device_http_routes, a->pool},      {session_http_routes, &a->session},
+        {alerts_http_routes, a->pool},      {telemetry_http_routes, a->telemetry},
+        {dead_letter_http_routes, a->pool}, {api_summary_routes, &a->system},
+        {api_system_routes, &a->system},
     };
-    for (size_t i = 0; i < GROUPS; i++) {
+    size_t count = sizeof groups / sizeof groups[0];
+    static_assert(sizeof groups / sizeof groups[0] <= GROUPS_MAX, "room for every table");
+    for (size_t i = 0; i < count; i++) {
         a->groups[i] = groups[i];
     }
-    a->table = (struct http_table){a->groups, GROUPS};
+    a->table = (struct http_table){a->groups, count};
 }
 
 json_t *api_document(void)
