@@ -18,7 +18,9 @@
  *
  * Decoding is strict (json.h), tolerates fields it does not know, and names the field that is
  * wrong. Spans of a decoded message point into the payload or into the caller's arena of unescaped
- * texts.
+ * texts. A number that is not there is 0, a text is empty, a digest is all zeros. Every field, with
+ * its JSON name, limits and rules, stands in one table, shelf_table.c; docs/label-wire.md is made
+ * from it.
  */
 #ifndef SHELF_H
 #define SHELF_H
@@ -37,6 +39,10 @@
 #define SHELF_URL_BYTES_MAX      120
 #define SHELF_PLACE_BYTES_MAX    40
 #define SHELF_REASON_BYTES_MAX   40
+#define SHELF_FIRMWARE_BYTES_MAX 24
+#define SHELF_CANONICAL_BYTES    640 /* what shelf_display_canonical writes at most */
+/* Unescaped texts of one message: an arena of this size is never full. */
+#define SHELF_ARENA_BYTES        SHELF_DOWN_BYTES_MAX
 #define SHELF_SIGNATURE_PROPERTY "endcap-signature"
 
 enum shelf_topic {
@@ -45,7 +51,7 @@ enum shelf_topic {
     SHELF_CONFIG_UPDATE,
     SHELF_GET_ACCEPTED,
     SHELF_DELTA,
-    SHELF_STATUS,
+    SHELF_STATUS, /* from here on: up */
     SHELF_ACK,
     SHELF_GET,
     SHELF_REPORT,
@@ -213,7 +219,8 @@ struct shelf_report {
     struct span csr;            /* base64 DER; empty: none */
 };
 
-/* Which field a decoder refused, and its rule in words. */
+/* Which field a decoder refused ("price", "location.aisle", "payload" for the whole) and its rule
+ * in words ("is missing"); both in static storage. */
 struct shelf_detail {
     const char *field;
     const char *rule;
@@ -224,6 +231,9 @@ MUST_CHECK enum res shelf_language_read(struct span text, enum shelf_language *r
 const char *shelf_template_name(enum shelf_template t);
 const char *shelf_pattern_name(enum shelf_pattern p);
 const char *shelf_colour_name(enum shelf_colour c);
+const char *shelf_reason_name(enum shelf_reason r);
+const char *shelf_ack_kind_name(enum shelf_ack_kind k);
+const char *shelf_ack_status_name(enum shelf_ack_status s);
 /* ESP32-[A-Z0-9]{3,12} */
 bool shelf_id_is_valid(struct span id);
 /* "price/update", ... */
@@ -235,14 +245,25 @@ MUST_CHECK enum res shelf_topic_read(struct span topic, struct span *ret_id, enu
 
 /* The canonical text whose SHA-256 is the digest: template, language, product, name, price, regular
  * price, MRP, currency, unit, sale flag and URL, each on a line of its own behind a version line.
- * Never update id, version or timestamp: the same content has the same digest. */
+ * Never update id, version or timestamp: the same content has the same digest. At most
+ * SHELF_CANONICAL_BYTES. No text may hold a control character (decoders refuse them). */
 void shelf_display_canonical(const struct shelf_display *d, struct sink *s);
 
-/* Encoders set the sink's overflow when it does not fit. They trust their input (ours). */
+/* Encoders set the sink's overflow when it does not fit. They trust their input (ours): keep to the
+ * limits above, and give a display its digest and a name_en. */
 void shelf_display_encode(const struct shelf_display *d, struct sink *s);
 void shelf_config_encode(const struct shelf_config *c, struct sink *s);
 void shelf_flash_encode(const struct shelf_flash *f, struct sink *s);
 void shelf_state_encode(const struct shelf_state *st, struct sink *s);
+/* The same with JSON objects that are ready, as desired->'display', desired->'config' and
+ * desired->'certificate' give them: each is copied in, unless it is empty; `st` gives the rest. */
+struct shelf_ready {
+    struct span display;
+    struct span config;
+    struct span certificate;
+};
+void shelf_state_encode_ready(const struct shelf_state *st, const struct shelf_ready *ready,
+                              struct sink *s);
 void shelf_status_encode(const struct shelf_status *st, struct sink *s);
 void shelf_ack_encode(const struct shelf_ack *a, struct sink *s);
 void shelf_get_encode(const struct shelf_get *g, struct sink *s);

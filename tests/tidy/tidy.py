@@ -30,7 +30,7 @@ UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b|not implemen
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:wo" r"rk|home/\w+|root|tmp/(?!endcap))/")
 # Freestanding: what firmware, server and simulator all run. These may include nothing of the
 # hosted C library (string.h is allowed: the compiler itself emits memcpy and memset).
-FREESTANDING_DIRS = ("src/wire", "src/queue", "src/cart")
+FREESTANDING_DIRS = ("src/wire", "src/queue", "src/cart", "src/shelf")
 FREESTANDING_BASE = {"arena", "money", "result", "span", "timestamp", "rng", "json"}
 HOSTED = {"stdio.h", "stdlib.h", "time.h", "unistd.h", "errno.h", "pthread.h", "locale.h",
           "fcntl.h", "signal.h"}
