@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base64.h"
 #include "http_number.h"
 
 struct http_request *http_request_state_new(const char *client_id)
@@ -413,7 +414,7 @@ void http_request_cursor_write(char kind, const char *const *parts, size_t count
     assert(!s.overflow);
     struct sink text;
     sink_init(&text, ret_text, HTTP_CURSOR_MAX);
-    http_uri_base64(&text, sink_span(&s));
+    base64_url_write(&text, sink_span(&s));
     ret_text[text.size] = '\0';
 }
 
@@ -422,7 +423,7 @@ static enum res cursor_read(struct span text, char kind, size_t count, struct ht
     uint8_t raw[HTTP_CURSOR_MAX];
     struct sink s;
     sink_init(&s, raw, sizeof raw);
-    if (http_uri_base64_read(text, &s) != RES_OK || s.size == 0 || raw[0] != (uint8_t)kind) {
+    if (base64_url_read(text, &s) != RES_OK || s.size == 0 || raw[0] != (uint8_t)kind) {
         return RES_INVALID;
     }
     size_t start = 1;

@@ -176,49 +176,6 @@ bool http_uri_is_clean_text(struct span text)
     return true;
 }
 
-static const char base64_digits[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-void http_uri_base64(struct sink *s, struct span bytes)
-{
-    uint32_t bits = 0;
-    unsigned held = 0;
-    for (size_t i = 0; i < bytes.size; i++) {
-        bits = (bits << 8 | bytes.data[i]) & 0xffff;
-        held += 8;
-        while (held >= 6) {
-            held -= 6;
-            sink_byte(s, (uint8_t)base64_digits[bits >> held & 0x3f]);
-        }
-    }
-    if (held > 0) {
-        sink_byte(s, (uint8_t)base64_digits[bits << (6 - held) & 0x3f]);
-    }
-}
-
-enum res http_uri_base64_read(struct span text, struct sink *s)
-{
-    uint32_t bits = 0;
-    unsigned held = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        const char *at = text.data[i] == 0 ? NULL : strchr(base64_digits, text.data[i]);
-        if (at == NULL) {
-            return RES_INVALID;
-        }
-        bits = (bits << 6 | (uint32_t)(at - base64_digits)) & 0xffff;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            sink_byte(s, (uint8_t)(bits >> held));
-        }
-    }
-    /* One spelling only: no left-over digit, no bits set in the padding. */
-    if (held >= 6 || (bits & ((1U << held) - 1)) != 0) {
-        return RES_INVALID;
-    }
-    return s->overflow ? RES_LIMIT : RES_OK;
-}
-
 bool http_uri_is_uuid(struct span text)
 {
     if (text.size != HTTP_UUID_BYTES) {

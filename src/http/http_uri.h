@@ -1,5 +1,5 @@
-/* http_uri.h: the bytes of a request target (RFC 9112 section 3.2.1, RFC 3986) and the small text
- * forms a REST face needs: base64url (RFC 4648 section 5, without padding) and UUIDs (RFC 9562).
+/* http_uri.h: the bytes of a request target (RFC 9112 section 3.2.1, RFC 3986) and UUIDs
+ * (RFC 9562).
  *
  * Pure: no allocation, no I/O. Everything that comes from outside passes here once, before anything
  * looks at it.
@@ -35,10 +35,6 @@ MUST_CHECK enum res http_uri_parse(struct span target, struct sink *store, struc
 
 /* Well-formed UTF-8 (no overlong form, no surrogate) without control characters. */
 bool http_uri_is_clean_text(struct span text);
-
-void http_uri_base64(struct sink *s, struct span bytes);
-/* RES_INVALID for anything that http_uri_base64 would not have written. */
-MUST_CHECK enum res http_uri_base64_read(struct span text, struct sink *s);
 
 /* Any version, lower or upper case, with hyphens. */
 bool http_uri_is_uuid(struct span text);

@@ -36,6 +36,28 @@ enum res platform_signer_sign(struct platform_signer *signer, struct span body,
     return ecdsa_sign(signer->key, body, ret_signature);
 }
 
+enum res platform_signer_sign_topic(struct platform_signer *signer, struct span topic,
+                                    struct span payload, char ret_text[PLATFORM_SIGNER_DIGITS])
+{
+    uint8_t raw[PLATFORM_SIGNER_TOPIC_BYTES_MAX + 1 + PLATFORM_SIGNER_PAYLOAD_BYTES_MAX];
+    uint8_t signature[ECDSA_SIGNATURE_BYTES];
+    struct sink s;
+    if (topic.size > PLATFORM_SIGNER_TOPIC_BYTES_MAX ||
+        payload.size > PLATFORM_SIGNER_PAYLOAD_BYTES_MAX) {
+        return RES_LIMIT;
+    }
+    sink_init(&s, raw, sizeof raw);
+    sink_bytes(&s, topic);
+    sink_byte(&s, '\n');
+    sink_bytes(&s, payload);
+    enum res r = ecdsa_sign(signer->key, sink_span(&s), signature);
+    if (r == RES_OK) {
+        sink_init(&s, ret_text, PLATFORM_SIGNER_DIGITS);
+        base64_url_write(&s, span_of(signature, sizeof signature));
+    }
+    return r;
+}
+
 void platform_signer_point(const struct platform_signer *signer,
                            uint8_t ret_point[ECDSA_POINT_BYTES])
 {

@@ -6,7 +6,13 @@
 #ifndef PLATFORM_SIGNER_H
 #define PLATFORM_SIGNER_H
 
+#include "base64.h"
 #include "ecdsa.h"
+
+#define PLATFORM_SIGNER_TOPIC_BYTES_MAX   256
+#define PLATFORM_SIGNER_PAYLOAD_BYTES_MAX 16384
+/* Of a signature as text. */
+#define PLATFORM_SIGNER_DIGITS BASE64_URL_DIGITS(ECDSA_SIGNATURE_BYTES)
 
 struct platform_signer; /* opaque */
 
@@ -17,6 +23,12 @@ void platform_signer_close(struct platform_signer *signer);
 /* r || s over SHA-256(body), to be put behind the body (wire.h). RES_NO_MEMORY only. */
 MUST_CHECK enum res platform_signer_sign(struct platform_signer *signer, struct span body,
                                          uint8_t ret_signature[ECDSA_SIGNATURE_BYTES]);
+/* For a message whose signature travels beside it: over `topic LF payload`, so that it holds for
+ * this topic only; base64url, without a NUL. RES_LIMIT: longer than the limits above;
+ * RES_NO_MEMORY. */
+MUST_CHECK enum res platform_signer_sign_topic(struct platform_signer *signer, struct span topic,
+                                               struct span payload,
+                                               char ret_text[PLATFORM_SIGNER_DIGITS]);
 /* The public half, as it is pinned in devices. */
 void platform_signer_point(const struct platform_signer *signer,
                            uint8_t ret_point[ECDSA_POINT_BYTES]);

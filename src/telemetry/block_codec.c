@@ -7,8 +7,11 @@
 #include <zstd.h>
 
 #define SIGNATURE_BYTES 64
-#define SLOTS           16384
-#define VARINT_MAX      10
+/* Bits of the codec byte. */
+#define CODEC_ZSTD     1
+#define CODEC_UNSIGNED 2 /* a byte an event says first whether it has a signature */
+#define SLOTS          16384
+#define VARINT_MAX     10
 /* Varints a row may take: device, store, session, size, epoch, counter, two times, block; and its
  * type. */
 #define ROW_BYTES_MAX   (9 * VARINT_MAX + 1)
@@ -239,6 +242,15 @@ static enum res put_packed(struct block_codec *c, bool compress, struct sealed_b
     return RES_OK;
 }
 
+static bool is_all_signed(const struct telemetry_event *events, size_t count)
+{
+    size_t i = 0;
+    while (i < count && events[i].signature.size == SIGNATURE_BYTES) {
+        i++;
+    }
+    return i == count;
+}
+
 enum res block_codec_encode(struct block_codec *c, const struct block_codec_block *block,
                             bool compress, struct sealed_buffer *out)
 {
@@ -250,7 +262,7 @@ enum res block_codec_encode(struct block_codec *c, const struct block_codec_bloc
     }
     if (r == RES_OK) {
         r = sealed_buffer_reserve(out, block->writer.size + 6 * VARINT_MAX +
-                                           ZSTD_compressBound(c->plain.size) +
+                                           ZSTD_compressBound(c->plain.size) + count +
                                            count * SIGNATURE_BYTES);
     }
     if (r != RES_OK) {
@@ -259,9 +271,13 @@ enum res block_codec_encode(struct block_codec *c, const struct block_codec_bloc
     sealed_put_text(out, block->writer);
     sealed_put_varint(out, block->span);
     sealed_put_varint(out, count);
-    sealed_put_u8(out, compress ? 1 : 0);
+    bool all_signed = is_all_signed(block->events, count);
+    sealed_put_u8(out, (uint8_t)((compress ? CODEC_ZSTD : 0) | (all_signed ? 0 : CODEC_UNSIGNED)));
     sealed_put_varint(out, c->plain.size);
     r = put_packed(c, compress, out);
+    for (size_t i = 0; i < count && r == RES_OK && !all_signed; i++) {
+        sealed_put_u8(out, block->events[i].signature.size > 0 ? 1 : 0);
+    }
     for (size_t i = 0; i < count && r == RES_OK; i++) {
         sealed_put(out, block->events[i].signature);
     }
@@ -388,6 +404,16 @@ static enum res unpack(struct block_codec *c, struct span packed, size_t plain_s
     return RES_OK;
 }
 
+static void get_signatures(struct block_codec *c, struct sealed_reader *in, size_t count,
+                           bool flagged)
+{
+    struct span flags = flagged ? sealed_get(in, count) : SPAN_NONE;
+    for (size_t i = 0; i < count && !in->bad; i++) {
+        bool is_signed = !flagged || flags.data[i] != 0;
+        c->events[i].signature = is_signed ? sealed_get(in, SIGNATURE_BYTES) : SPAN_NONE;
+    }
+}
+
 enum res block_codec_decode(struct block_codec *c, struct span content,
                             struct block_codec_block *ret)
 {
@@ -399,20 +425,18 @@ enum res block_codec_decode(struct block_codec *c, struct span content,
     size_t plain_size = sealed_get_varint(&in);
     struct span packed = sealed_get(&in, sealed_get_fixed(&in));
     if (in.bad || span > UINT16_MAX || count == 0 || count > TELEMETRY_BATCH_EVENTS_MAX ||
-        codec > 1 || plain_size > PLAIN_BYTES_MAX) {
+        codec > (CODEC_ZSTD | CODEC_UNSIGNED) || plain_size > PLAIN_BYTES_MAX) {
         return RES_CORRUPT;
     }
     struct span plain = packed;
-    enum res r = codec == 1 ? unpack(c, packed, plain_size, &plain) : RES_OK;
+    enum res r = (codec & CODEC_ZSTD) != 0 ? unpack(c, packed, plain_size, &plain) : RES_OK;
     if (r != RES_OK) {
         return r;
     }
     if (plain.size != plain_size || read_plain(c, plain, count, span) != RES_OK) {
         return RES_CORRUPT;
     }
-    for (size_t i = 0; i < count; i++) {
-        c->events[i].signature = sealed_get(&in, SIGNATURE_BYTES);
-    }
+    get_signatures(c, &in, count, (codec & CODEC_UNSIGNED) != 0);
     if (in.bad || in.at != in.end) {
         return RES_CORRUPT;
     }

@@ -1,11 +1,12 @@
 /* block_codec.h: a batch of events as one block, and back.
  *
- * Content of the sealed record "BLK1": writer's name; span; number of events; codec (0 plain, 1
- * zstd); plain and packed size; the packed columns and bodies; the signatures as they are (they do
- * not compress). Columns are dictionaries of devices, stores and sessions, then the device of each
- * event in append order, then, device by device, the rest as differences to the same device's
- * event before: neighbours are alike, so the block packs well. Order of append is kept exactly. A
- * merged record has a last column, each event's block as the difference to the event before.
+ * Content of the sealed record "BLK1": writer's name; span; number of events; codec (bit 0:
+ * zstd, bit 1: not every event is signed); plain and packed size; the packed columns and bodies;
+ * with bit 1 a byte an event, 1: signed; the signatures as they are (they do not compress). Columns
+ * are dictionaries of devices, stores and sessions, then the device of each event in append order,
+ * then, device by device, the rest as differences to the same device's event before: neighbours are
+ * alike, so the block packs well. Order of append is kept exactly. A merged record has a last
+ * column, each event's block as the difference to the event before.
  */
 #ifndef BLOCK_CODEC_H
 #define BLOCK_CODEC_H

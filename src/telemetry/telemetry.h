@@ -36,8 +36,8 @@ struct telemetry_event {
     int64_t counter;
     int64_t device_time_ms;
     int64_t received_ms;
-    struct span body;      /* exact signed bytes, <= TELEMETRY_BODY_BYTES_MAX */
-    struct span signature; /* 64 bytes */
+    struct span body;      /* exact bytes, <= TELEMETRY_BODY_BYTES_MAX */
+    struct span signature; /* 64 bytes, or none: the connection said who spoke */
 };
 
 /* Order of blocks of one writer; 0 is before the first. Opaque but comparable. */

@@ -91,6 +91,7 @@ void telemetry_fixture_event_of(struct telemetry_fixture_event *e, unsigned devi
     for (size_t i = 0; i < sizeof e->signature; i++) {
         e->signature[i] = (uint8_t)rng_next(&rng);
     }
+    e->is_signed = rng_below(&rng, 8) != 0;
 }
 
 struct telemetry_event telemetry_fixture_view(const struct telemetry_fixture_event *e)
@@ -105,7 +106,7 @@ struct telemetry_event telemetry_fixture_view(const struct telemetry_fixture_eve
         .device_time_ms = e->time_ms,
         .received_ms = e->received_ms,
         .body = span_of(e->body, e->body_size),
-        .signature = span_of(e->signature, sizeof e->signature),
+        .signature = e->is_signed ? span_of(e->signature, sizeof e->signature) : SPAN_NONE,
     };
 }
 

@@ -23,6 +23,7 @@ struct telemetry_fixture_event {
     uint8_t body[TELEMETRY_FIXTURE_BODY_MAX];
     size_t body_size;
     uint8_t signature[64];
+    bool is_signed; /* most are */
     telemetry_position position;
     size_t order; /* of append */
 };

@@ -4,12 +4,13 @@
 
 #include "http_request.h"
 #include "telemetry_readers.h"
+#include "telemetry_types.h"
 #include "timestamp.h"
-#include "wire.h"
 
-/* In the order of enum wire_type: a choice's index is the type's number. */
-static const char *const types[WIRE_EVENT_TYPES + 1] = {
-    "scan", "session-start", "session-end", "identify", "health", "fault", "boot", NULL};
+/* In the order of telemetry_types.h: a choice's index is the type's number. */
+static const char *const types[TELEMETRY_TYPES + 1] = {
+    "scan",  "session-start", "session-end", "identify", "health",
+    "fault", "boot",          "status",      "ack",      NULL};
 
 static const struct http_field fields[] = {
     {.name = "deviceId", .type = HTTP_TEXT, .summary = "Who says so."},
@@ -20,17 +21,18 @@ static const struct http_field fields[] = {
     {.name = "counter", .type = HTTP_INTEGER, .summary = "Rises by one within the epoch."},
     {.name = "deviceTime", .type = HTTP_TIME, .summary = "The device's clock."},
     {.name = "receivedAt", .type = HTTP_TIME, .summary = "Our clock."},
-    {.name = "body", .type = HTTP_OBJECT, .summary = "As docs/wire.md describes it."},
+    {.name = "body",
+     .type = HTTP_OBJECT,
+     .summary = "As docs/wire.md or docs/label-wire.md describes it."},
     {.name = "raw",
      .type = HTTP_TEXT,
-     .summary = "The body's exact signed bytes, padding included: what the signature covers."},
+     .summary = "The body's exact bytes, padding included: what a signature covers."},
     {.name = "signature",
      .type = HTTP_TEXT,
      .nullable = true,
-     .summary = "ECDSA P-256, r and s, hexadecimal; when asked for."},
+     .summary = "ECDSA P-256, r and s, hexadecimal; when asked for. Labels do not sign."},
     {.name = NULL}};
-static const struct http_schema schema = {"TelemetryEvent", "One signed event of a device.",
-                                          fields};
+static const struct http_schema schema = {"TelemetryEvent", "One event of a device.", fields};
 
 static const struct http_param params[] = {
     {HTTP_IN_QUERY,
@@ -97,12 +99,12 @@ static enum res add_event(void *user, const struct telemetry_event *e, telemetry
     struct sink s;
     sink_init(&s, hex, sizeof hex);
     sink_hex(&s, e->signature);
-    json_t *signature = c->signatures && !s.overflow ? json_stringn(hex, s.size) : json_null();
+    json_t *signature = c->signatures && s.size > 0 ? json_stringn(hex, s.size) : json_null();
     json_t *body = json_loadb((const char *)e->body.data, e->body.size, 0, NULL);
     json_t *event = json_pack(
         "{s:o, s:o, s:o, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "deviceId",
         text_json(e->device_id), "storeId", text_json(e->store_id), "sessionId",
-        text_json(e->session_id), "type", e->type < WIRE_EVENT_TYPES ? types[e->type] : "other",
+        text_json(e->session_id), "type", e->type < TELEMETRY_TYPES ? types[e->type] : "other",
         "epoch", (json_int_t)e->epoch, "counter", (json_int_t)e->counter, "deviceTime",
         time_json(e->device_time_ms), "receivedAt", time_json(e->received_ms), "body",
         body != NULL ? body : json_object(), "raw", text_json(e->body), "signature", signature);

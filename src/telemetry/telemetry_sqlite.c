@@ -132,7 +132,8 @@ static enum res check_events(const struct telemetry *t, const struct telemetry_e
         if (e->device_id.size == 0 || e->device_id.size > TELEMETRY_ID_BYTES_MAX ||
             e->store_id.size > TELEMETRY_ID_BYTES_MAX ||
             e->session_id.size > TELEMETRY_ID_BYTES_MAX || e->type >= TELEMETRY_TYPES_MAX ||
-            e->body.size > TELEMETRY_BODY_BYTES_MAX || e->signature.size != SIGNATURE_BYTES) {
+            e->body.size > TELEMETRY_BODY_BYTES_MAX ||
+            (e->signature.size != 0 && e->signature.size != SIGNATURE_BYTES)) {
             err_set(why, "Event %zu of the telemetry batch breaks a limit of the store", i);
             return RES_INVALID;
         }
