@@ -18,7 +18,7 @@ CREATE TABLE delivery (
     state text NOT NULL DEFAULT 'queued'
         CHECK (state IN ('queued', 'sent', 'displayed', 'pending', 'superseded', 'failed')),
     attempts smallint NOT NULL DEFAULT 0 CHECK (attempts BETWEEN 0 AND 4),
-    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    next_attempt_at timestamptz DEFAULT now(),
     created_at timestamptz NOT NULL DEFAULT now(),
     sent_at timestamptz,
     finished_at timestamptz,
@@ -28,14 +28,14 @@ CREATE TABLE delivery (
     CHECK ((job_id IS NULL) = (row_number IS NULL)),
     CHECK ((state IN ('displayed', 'superseded', 'failed')) = (finished_at IS NOT NULL))
 ) WITH (fillfactor = 80);
-CREATE UNIQUE INDEX delivery_open ON delivery (label_id, kind)
-    WHERE state IN ('queued', 'sent', 'pending');
+-- No index knows of state, attempts or sent_at: sending and sending again touch none (HOT).
+CREATE UNIQUE INDEX delivery_open ON delivery (label_id, kind) WHERE finished_at IS NULL;
 CREATE INDEX delivery_by_label ON delivery (label_id, created_at);
 CREATE INDEX delivery_by_price ON delivery (price_id);
 CREATE INDEX delivery_by_job ON delivery (job_id, row_number);
 CREATE INDEX delivery_by_item ON delivery (item_id);
 CREATE INDEX delivery_by_store ON delivery (store_id, created_at);
-CREATE INDEX delivery_due ON delivery (next_attempt_at) WHERE state IN ('queued', 'sent');
+CREATE INDEX delivery_due ON delivery (next_attempt_at) WHERE finished_at IS NULL;
 COMMENT ON TABLE delivery IS 'One record per label and change: displayed, not delivered.';
 COMMENT ON COLUMN delivery.delivery_id IS 'The updateId of the message.';
 COMMENT ON COLUMN delivery.kind IS 'display: what desired.display holds; config: desired.config; flash: the command in body.';
@@ -44,6 +44,7 @@ COMMENT ON COLUMN delivery.content_digest IS 'SHA-256 of what the label shall sh
 COMMENT ON COLUMN delivery.row_number IS 'The line of the bulk job that asked for it.';
 COMMENT ON COLUMN delivery.after_catalogue IS 'Not before this version of the store''s catalogue was published: a fall reaches cart and till first.';
 COMMENT ON COLUMN delivery.state IS 'displayed: confirmed by the label (a configuration: applied; a flash: begun). pending: asleep or offline, the shadow will bring it.';
+COMMENT ON COLUMN delivery.next_attempt_at IS 'Not sent before; sent_at and attempts say when it is sent again. Null: pending until the label is heard of.';
 COMMENT ON COLUMN delivery.attempts IS 'Sends: the first and at most three retries (P9).';
 CALL make_tenant('delivery');
 CALL let_process('endcap_ingest', 'delivery');
@@ -68,3 +69,19 @@ COMMENT ON COLUMN label.shown_version IS 'Of the display it confirmed to show.';
 COMMENT ON COLUMN label.stream_through IS 'Its events of stream_epoch through this counter are stored: what it may forget.';
 -- A label that restarts its life keeps its row; the shadow and the deliveries are upserted through it.
 GRANT SELECT, INSERT ON label TO endcap_api;
+
+-- Written over and over: room on their pages for the next version, and old ones cleared away early.
+ALTER TABLE shadow SET (fillfactor = 50);
+ALTER TABLE label SET (fillfactor = 70);
+ALTER TABLE delivery SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+
+-- A new version of a store's catalogue is given to its carts at once, and what falls in price waits for that.
+CREATE FUNCTION catalogue_feed() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('endcap_catalogue', NEW.store_id);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER catalogue_feed AFTER INSERT OR UPDATE OF version ON catalogue_version
+    FOR EACH ROW EXECUTE FUNCTION catalogue_feed();
