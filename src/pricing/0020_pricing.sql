@@ -70,4 +70,19 @@ ALTER TABLE bulk_row DROP CONSTRAINT bulk_row_state_check;
 ALTER TABLE bulk_row ADD CONSTRAINT bulk_row_state_check
     CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'offline'));
 COMMENT ON COLUMN bulk_row.state IS 'running: applied, its deliveries are under way; offline: a label will get it when it is back.';
-CREATE INDEX bulk_row_open ON bulk_row (job_id, row_number) WHERE state IN ('queued', 'running');
+CREATE INDEX bulk_row_open ON bulk_row (job_id, row_number) WHERE state IN ('queued', 'running', 'offline');
+CREATE INDEX bulk_job_running ON bulk_job (kind, created_at) WHERE state = 'running';
+
+CREATE TABLE pricing_run (
+    store_id store_id PRIMARY KEY REFERENCES store,
+    ran_at timestamptz NOT NULL,
+    looked_at integer NOT NULL CHECK (looked_at >= 0),
+    changed_count integer NOT NULL CHECK (changed_count >= 0),
+    refused_count integer NOT NULL CHECK (refused_count >= 0)
+);
+COMMENT ON TABLE pricing_run IS 'When a store''s pricing rules were last applied, and what came of it.';
+COMMENT ON COLUMN pricing_run.looked_at IS 'Items the rules cover.';
+CALL make_tenant('pricing_run');
+CALL let_process('endcap_worker', 'pricing_run');
+GRANT SELECT, INSERT, UPDATE ON pricing_run TO endcap_worker, endcap_api;
+GRANT SELECT ON pricing_run TO endcap_admin;
