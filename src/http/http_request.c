@@ -395,6 +395,13 @@ void http_request_state_run(struct http_request *q)
     assert(q->reply.ready && "a handler replies");
 }
 
+void http_request_state_stream(struct http_request *q, struct http_stream *s)
+{
+    assert(!q->reply.ready && "a handler replies once");
+    q->reply = (struct http_reply){
+        .ready = true, .status = 200, .content_type = q->route->content_type, .stream = s};
+}
+
 /* ---- cursors ---- */
 
 /* Between the parts of a cursor; no part contains it (clean text). */

@@ -11,6 +11,8 @@
 
 #include "http_request.h"
 
+struct http_stream; /* http_stream.h */
+
 #define HTTP_TARGET_BYTES_MAX 4096
 
 /* A request header by name, NULL when absent. */
@@ -22,6 +24,7 @@ struct http_reply {
     char *text; /* malloc */
     size_t size;
     unsigned allowed; /* with 405: a bit for each method */
+    struct http_stream *stream; /* an answer that stays open; text is NULL then */
 };
 
 struct http_request {
@@ -55,5 +58,7 @@ void http_request_state_begin(struct http_request *q, const struct http_table *t
 void http_request_state_body(struct http_request *q, const char *data, size_t size);
 void http_request_state_end(struct http_request *q);
 void http_request_state_run(struct http_request *q);
+/* The reply is this stream. */
+void http_request_state_stream(struct http_request *q, struct http_stream *s);
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "http_request_state.h"
+#include "http_stream_state.h"
 #include "http_watch.h"
 #include "http_workers.h"
 
@@ -55,6 +56,7 @@ struct exchange {
     char method[8];
     enum exchange_step step;
     int64_t started_us;
+    int64_t replied_us; /* of a stream, which lasts as long as its reader likes; else 0 */
     size_t dropped_bytes;
     size_t reply_bytes;
 };
@@ -123,10 +125,13 @@ static enum MHD_Result add_headers(struct MHD_Response *response, const struct h
 static enum MHD_Result send_reply(struct exchange *x)
 {
     struct http_reply *reply = &x->q->reply;
-    struct MHD_Response *response =
-        reply->text == NULL
-            ? NULL
-            : MHD_create_response_from_buffer(reply->size, reply->text, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *response = NULL;
+    if (reply->stream != NULL) {
+        response = http_stream_response(reply->stream, x->connection);
+        x->replied_us = now_us();
+    } else if (reply->text != NULL) {
+        response = MHD_create_response_from_buffer(reply->size, reply->text, MHD_RESPMEM_MUST_FREE);
+    }
     if (response == NULL) {
         return MHD_NO;
     }
@@ -280,13 +285,14 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
             .route = route != NULL ? route->path : "none",
             .status = x->q->reply.status,
             .reply_bytes = x->reply_bytes,
-            .duration_us = now_us() - x->started_us,
+            .duration_us = (x->replied_us != 0 ? x->replied_us : now_us()) - x->started_us,
             .note = x->q->note,
         };
         http_metrics_end(s->settings.metrics, route, access.status, access.duration_us);
         if (s->settings.on_done != NULL) {
             s->settings.on_done(s->settings.user, &access);
         }
+        http_stream_end(x->q->reply.stream);
         http_request_state_free(x->q);
     }
     free(x->target);
