@@ -70,6 +70,10 @@ COMMENT ON COLUMN label.stream_through IS 'Its events of stream_epoch through th
 -- A label that restarts its life keeps its row; the shadow and the deliveries are upserted through it.
 GRANT SELECT, INSERT ON label TO endcap_api;
 
+ALTER TABLE shadow ADD COLUMN own_config jsonb NOT NULL DEFAULT '{}'
+    CHECK (jsonb_typeof(own_config) = 'object' AND pg_column_size(own_config) <= 2048);
+COMMENT ON COLUMN shadow.own_config IS 'Configuration said for this device alone, over the store''s label_default.';
+
 -- Written over and over: room on their pages for the next version, and old ones cleared away early.
 ALTER TABLE shadow SET (fillfactor = 50);
 ALTER TABLE label SET (fillfactor = 70);

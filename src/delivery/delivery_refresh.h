@@ -5,7 +5,9 @@
  * For each label chosen it composes what it shall show (item, the label's language or its section's
  * or its store's, English where a translation is missing), and where the digest differs from
  * desired.display it writes the shadow, supersedes the label's open delivery and inserts a new one.
- * A missing translation is noted with one alert per product and language (P64).
+ * A missing translation is noted with one alert per product and language (P64). A label that is not
+ * online gets its delivery as `pending`: the shadow brings it. The same content again is delivered
+ * only when its last delivery failed.
  *
  * The caller has begun a transaction and holds the items' rows (FOR UPDATE, ordered by item_id);
  * this takes the shadows' rows in the order of label ids, so two callers never wait for each other
@@ -37,7 +39,7 @@ struct delivery_count {
     int64_t changed; /* got a new delivery */
 };
 
-/* Every label bound to these items. Errors as pg_conn_run. */
+/* Every label bound to these items, each named once. Errors as pg_conn_run; RES_LIMIT: too many. */
 MUST_CHECK enum res delivery_refresh_items(struct pg_conn *c, const struct delivery_item *items,
                                            size_t count, const struct delivery_cause *cause,
                                            struct delivery_count *ret, struct err *why);
@@ -46,9 +48,14 @@ MUST_CHECK enum res delivery_refresh_labels(struct pg_conn *c, const char *const
                                             size_t count, const struct delivery_cause *cause,
                                             struct delivery_count *ret, struct err *why);
 
-/* The same for configuration: merges `patch` (JSON object of the fields of desired.config, NULL:
- * only what follows from store, section and place) into each label's, and delivers where it
- * differs. job rows: label i is row first_row + i of cause->job_id. */
+/* The same for configuration. What a label shall have follows from, the later before the earlier:
+ * LED 80 %, never asleep, sync every 300 s and 1800 s off peak, peak 08:00-22:00; label_default of
+ * its store; what was said for this label alone (shadow.own_config, into which `patches[i]`, a JSON
+ * object of fields of desired.config, is merged first: null takes a word back; NULL or patches
+ * NULL: nothing new is said); its language, place and the store's offset from UTC, which no patch
+ * changes. Where it differs from desired.config it is delivered. Label i is row first_row + i of
+ * cause->job_id. RES_INVALID: a field cannot be so, the words name label, field and rule; roll the
+ * transaction back. Else as pg_conn_run. */
 MUST_CHECK enum res delivery_configure(struct pg_conn *c, const char *const *label_ids,
                                        const char *const *patches, size_t count,
                                        const struct delivery_cause *cause, int64_t first_row,
