@@ -7,6 +7,7 @@
 #include <mosquitto_plugin.h>
 #include <openssl/x509.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 #include "broker_acl.h"
 #include "live_sessions.h"
 #include "pki_identity.h"
+#include "presence.h"
 #include "revocation.h"
 #include "security_log.h"
 #include "tls_watch.h"
@@ -23,6 +25,7 @@
 #define DROPS_AT_ONCE  64
 /* One session writes so many lines, then every so manieth: the rest of the log is for others. */
 #define REFUSED_LINES_MAX 1000
+#define DESCRIPTORS_OWN   64 /* listener, logs, and what Mosquitto keeps for itself */
 
 /* Mosquitto looks these three up by name; everything else stays inside. */
 #define EXPORT __attribute__((visibility("default")))
@@ -44,6 +47,20 @@ static int64_t seconds_of(const ASN1_TIME *time)
     return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
 }
 
+/* A device has one session, under its own name. A service may have several, each for a load of its
+ * own that must not wait for another: "service:ingest" and "service:ingest/labels". */
+static bool is_named(const struct live_session *s, const char *client_id)
+{
+    size_t size = strlen(s->identity.id);
+    if (client_id == NULL || strncmp(client_id, s->identity.id, size) != 0) {
+        return false;
+    }
+    bool device = s->kind == BROKER_CART || s->kind == BROKER_LABEL;
+    return client_id[size] == '\0' ||
+           (!device && client_id[size] == '/' && client_id[size + 1] != '\0' &&
+            strlen(client_id) <= LIVE_SESSION_CLIENT_ID_BYTES_MAX);
+}
+
 /* Fills in the session, or answers why not. */
 static const char *examine(const struct mosquitto *client, const X509 *certificate,
                            struct live_session *ret_session)
@@ -58,9 +75,10 @@ static const char *examine(const struct mosquitto *client, const X509 *certifica
     if (broker_acl_kind(span_text(ou, 16), id, &s.kind) != RES_OK) {
         return "this service has no business with the broker";
     }
-    if (client_id == NULL || strcmp(client_id, s.identity.id) != 0) {
+    if (!is_named(&s, client_id)) {
         return "the client id is not the certificate's name";
     }
+    memcpy(s.client_id, client_id, strlen(client_id) + 1);
     if (!mosquitto_client_clean_session(client)) {
         return "only clean sessions are taken: the broker keeps nothing for the absent";
     }
@@ -107,7 +125,7 @@ static int on_basic_auth(int event, void *data, void *user)
     X509 *certificate = mosquitto_client_certificate(request->client);
     const char *refusal =
         certificate == NULL ? "no certificate" : examine(request->client, certificate, &session);
-    if (refusal == NULL && !again && live_sessions_has(session.identity.id)) {
+    if (refusal == NULL && !again && live_sessions_has(session.client_id)) {
         log_connection(request->client, certificate, "session_replaced",
                        "the same client connected again: a lost connection or a second holder of "
                        "its key");
@@ -120,6 +138,8 @@ static int on_basic_auth(int event, void *data, void *user)
         log_connection(request->client, certificate,
                        again ? "session_dropped" : "connection_refused", refusal);
         just_refused = again ? NULL : request->client;
+    } else if (!again) {
+        presence_tell(&session, true);
     }
     X509_free(certificate);
     return refusal == NULL ? MOSQ_ERR_SUCCESS : MOSQ_ERR_AUTH;
@@ -164,6 +184,9 @@ static int check_session(struct live_session *session, const struct mosquitto_ev
     struct span topic = span_text(asked->topic, 65535);
     const char *reason = refuse_reason(session, action, topic, asked->retain);
     if (reason == NULL) {
+        if (action == BROKER_SUBSCRIBE && span_equal(topic, SPAN_LIT(PRESENCE_FILTER))) {
+            presence_wanted();
+        }
         return MOSQ_ERR_SUCCESS;
     }
     session->refused++;
@@ -224,10 +247,13 @@ static int on_disconnect(int event, void *data, void *user)
     (void)user;
     const struct mosquitto_evt_disconnect *gone = data;
     const char *client_id = mosquitto_client_id(gone->client);
+    const struct live_session *session =
+        client_id == NULL ? NULL : live_sessions_find(gone->client, client_id);
     if (client_id == NULL) {
         log_early_end(gone->client);
-    } else {
-        live_sessions_remove(gone->client, client_id);
+    } else if (session != NULL) {
+        presence_tell(session, false);
+        (void)live_sessions_remove(gone->client, client_id);
     }
     return MOSQ_ERR_SUCCESS;
 }
@@ -250,8 +276,10 @@ static void drop(bool (*ends)(const struct live_session *session), const char *r
         count = live_sessions_collect(ends, found, DROPS_AT_ONCE);
         for (size_t i = 0; i < count; i++) {
             log_session(&found[i], found[i].client, "session_dropped", reason, NULL, NULL);
-            (void)mosquitto_kick_client_by_clientid(found[i].identity.id, false);
-            live_sessions_remove(found[i].client, found[i].identity.id);
+            (void)mosquitto_kick_client_by_clientid(found[i].client_id, false);
+            if (live_sessions_remove(found[i].client, found[i].client_id)) {
+                presence_tell(&found[i], false);
+            }
         }
     } while (count == DROPS_AT_ONCE);
 }
@@ -276,6 +304,7 @@ static int on_tick(int event, void *data, void *user)
         drop(is_revoked, "certificate revoked");
     }
     drop(is_expired, "certificate has expired");
+    presence_step();
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -313,14 +342,22 @@ static enum res open_all(const char *directory)
 }
 
 /* Each client costs a descriptor, and shells begin at 1,024. */
-static void allow_many_clients(void)
+static void allow_many_clients(unsigned long clients)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-            mosquitto_log_printf(MOSQ_LOG_WARNING, "the open-files limit stays as it is");
-        }
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return;
+    }
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (before < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        limit.rlim_cur = before;
+    }
+    if (limit.rlim_cur < clients + DESCRIPTORS_OWN) {
+        mosquitto_log_printf(MOSQ_LOG_WARNING,
+                             "%lu clients are allowed but only %lu open files: raise LimitNOFILE "
+                             "or `ulimit -Hn` to %lu, or clients beyond it are turned away",
+                             clients, (unsigned long)limit.rlim_cur, clients + DESCRIPTORS_OWN);
     }
 }
 
@@ -339,9 +376,12 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **user,
 {
     (void)user;
     const char *directory = NULL;
+    unsigned long clients = 0;
     for (int i = 0; i < count; i++) {
         if (strcmp(options[i].key, "directory") == 0) {
             directory = options[i].value;
+        } else if (strcmp(options[i].key, "clients") == 0) {
+            clients = strtoul(options[i].value, NULL, 10);
         }
     }
     if (directory == NULL || strlen(directory) > PATH_BYTES_MAX - 32) {
@@ -351,7 +391,8 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **user,
     if (open_all(directory) != RES_OK) {
         return MOSQ_ERR_UNKNOWN;
     }
-    allow_many_clients();
+    allow_many_clients(clients);
+    presence_init();
     plugin_id = identifier;
     for (size_t i = 0; i < sizeof callbacks / sizeof *callbacks; i++) {
         int code = mosquitto_callback_register(plugin_id, callbacks[i].event, callbacks[i].callback,

@@ -41,7 +41,7 @@ static struct live_session **place_of(const char *id)
 static struct live_session **link_of(const char *id)
 {
     struct live_session **link = place_of(id);
-    while (*link != NULL && strcmp((*link)->identity.id, id) != 0) {
+    while (*link != NULL && strcmp((*link)->client_id, id) != 0) {
         link = &(*link)->next;
     }
     return link;
@@ -49,7 +49,7 @@ static struct live_session **link_of(const char *id)
 
 enum res live_sessions_put(const struct live_session *session)
 {
-    struct live_session **link = link_of(session->identity.id);
+    struct live_session **link = link_of(session->client_id);
     struct live_session *next = NULL;
     if (*link == NULL) {
         *link = malloc(sizeof **link);
@@ -75,13 +75,24 @@ bool live_sessions_has(const char *id)
     return *link_of(id) != NULL;
 }
 
-void live_sessions_remove(const struct mosquitto *client, const char *id)
+bool live_sessions_remove(const struct mosquitto *client, const char *id)
 {
     struct live_session **link = link_of(id);
-    if (*link != NULL && (*link)->client == client) {
+    bool found = *link != NULL && (*link)->client == client;
+    if (found) {
         struct live_session *gone = *link;
         *link = gone->next;
         free(gone);
+    }
+    return found;
+}
+
+void live_sessions_each(void (*visit)(const struct live_session *session))
+{
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (const struct live_session *s = buckets[i]; s != NULL; s = s->next) {
+            visit(s);
+        }
     }
 }
 

@@ -11,9 +11,12 @@
 
 struct mosquitto;
 
+#define LIVE_SESSION_CLIENT_ID_BYTES_MAX 64
+
 struct live_session {
     const struct mosquitto *client;
-    struct pki_identity identity; /* its id is the MQTT client id */
+    char client_id[LIVE_SESSION_CLIENT_ID_BYTES_MAX + 1];
+    struct pki_identity identity;
     enum broker_kind kind;
     int64_t not_after_s; /* of its certificate, UTC */
     uint64_t refused;    /* topics, since it connected */
@@ -27,8 +30,9 @@ MUST_CHECK enum res live_sessions_put(const struct live_session *session);
 /* The session of this id if it is this client's, else NULL. */
 struct live_session *live_sessions_find(const struct mosquitto *client, const char *id);
 bool live_sessions_has(const char *id);
-/* Does nothing when the id is another client's by now. */
-void live_sessions_remove(const struct mosquitto *client, const char *id);
+/* False: the id is another client's by now, or nobody's. */
+bool live_sessions_remove(const struct mosquitto *client, const char *id);
+void live_sessions_each(void (*visit)(const struct live_session *session));
 /* Copies the ids of up to `room` sessions for which `ends` is true; returns how many. */
 size_t live_sessions_collect(bool (*ends)(const struct live_session *session),
                              struct live_session *ret_sessions, size_t room);

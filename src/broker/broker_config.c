@@ -40,6 +40,7 @@ static const char template[] =
     "allow_zero_length_clientid false\n"
     "plugin %G\n"
     "plugin_opt_directory %D\n"
+    "plugin_opt_clients %C\n"
     "%U"
     "\n"
     "# Nothing is kept: no promise rests on the broker. Carts resend until the platform has the\n"

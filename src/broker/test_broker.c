@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -51,6 +52,54 @@ static void grants_a_cart_its_stores_catalogue(void **state)
     assert_false(may(&cart, BROKER_RECEIVE, "store/STORE-1/catalogue/3/4"));
     assert_false(may(&cart, BROKER_RECEIVE, "store/STORE-2/catalogue/3"));
     assert_false(may(&cart, BROKER_PUBLISH, "store/STORE-1/catalogue/3"));
+}
+
+static const struct broker_identity label = {
+    .kind = BROKER_LABEL, .id = SPAN_LIT("ESP32-AB12CD"), .store_id = SPAN_LIT("STORE-1")};
+
+static void grants_a_label_its_own_topics_only(void **state)
+{
+    (void)state;
+    assert_true(may(&label, BROKER_PUBLISH, "smartshelf/ESP32-AB12CD/ack"));
+    assert_true(may(&label, BROKER_PUBLISH, "smartshelf/ESP32-AB12CD/shadow/get"));
+    assert_false(may(&label, BROKER_PUBLISH, "smartshelf/ESP32-AB12CE/ack"));
+    assert_false(may(&label, BROKER_PUBLISH, "smartshelf/ESP32-AB12CD/price/update"));
+    assert_false(may(&label, BROKER_PUBLISH, "smartshelf/ESP32-AB12CD/shadow/get/accepted"));
+    assert_false(may(&label, BROKER_PUBLISH, "presence/ESP32-AB12CD"));
+    assert_true(may(&label, BROKER_SUBSCRIBE, "smartshelf/ESP32-AB12CD/price/update"));
+    assert_true(may(&label, BROKER_RECEIVE, "smartshelf/ESP32-AB12CD/shadow/delta"));
+    assert_false(may(&label, BROKER_SUBSCRIBE, "smartshelf/ESP32-AB12CE/price/update"));
+    assert_false(may(&label, BROKER_SUBSCRIBE, "smartshelf/+/price/update"));
+    assert_false(may(&label, BROKER_SUBSCRIBE, "smartshelf/ESP32-AB12CD/#"));
+    assert_false(may(&label, BROKER_SUBSCRIBE, "presence/+"));
+}
+
+static void gives_ingest_what_labels_say_and_worker_what_they_are_told(void **state)
+{
+    (void)state;
+    static const char *const heard[] = {"status", "ack", "shadow/get", "shadow/update"};
+    static const char *const told[] = {"price/update", "config/update", "flash/command",
+                                       "shadow/delta"};
+    for (size_t i = 0; i < 4; i++) {
+        char topic[64];
+        (void)snprintf(topic, sizeof topic, "smartshelf/ESP32-AB12CD/%s", heard[i]);
+        assert_true(may(&ingest, BROKER_RECEIVE, topic));
+        assert_false(may(&ingest, BROKER_PUBLISH, topic));
+        assert_false(may(&worker, BROKER_PUBLISH, topic));
+        assert_false(may(&worker, BROKER_RECEIVE, topic));
+        (void)snprintf(topic, sizeof topic, "smartshelf/ESP32-AB12CD/%s", told[i]);
+        assert_true(may(&worker, BROKER_PUBLISH, topic));
+        assert_null(broker_acl_find(&worker, BROKER_PUBLISH, span_of(topic, strlen(topic)), true));
+        assert_false(may(&ingest, BROKER_PUBLISH, topic));
+        assert_false(may(&ingest, BROKER_RECEIVE, topic));
+    }
+    assert_true(may(&ingest, BROKER_PUBLISH, "smartshelf/ESP32-AB12CD/shadow/get/accepted"));
+    assert_false(may(&worker, BROKER_PUBLISH, "smartshelf/ESP32-AB12CD/shadow/get/accepted"));
+    assert_true(may(&ingest, BROKER_SUBSCRIBE, "$share/ingest/presence/+"));
+    assert_true(may(&ingest, BROKER_RECEIVE, "presence/CART-0001"));
+    assert_false(may(&ingest, BROKER_PUBLISH, "presence/CART-0001"));
+    assert_false(may(&worker, BROKER_PUBLISH, "presence/CART-0001"));
+    assert_false(may(&cart, BROKER_PUBLISH, "presence/CART-0001"));
 }
 
 static void grants_nothing_to_an_identity_without_id_or_store(void **state)
@@ -175,6 +224,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grants_a_cart_its_own_topics_only),
         cmocka_unit_test(grants_a_cart_its_stores_catalogue),
+        cmocka_unit_test(grants_a_label_its_own_topics_only),
+        cmocka_unit_test(gives_ingest_what_labels_say_and_worker_what_they_are_told),
         cmocka_unit_test(grants_nothing_to_an_identity_without_id_or_store),
         cmocka_unit_test(gives_ingest_events_but_not_its_own_answers),
         cmocka_unit_test(lets_only_the_worker_retain_and_only_catalogues),

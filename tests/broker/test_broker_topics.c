@@ -130,13 +130,23 @@ static bool oracle_service(const struct who *w, enum deed deed, const char *topi
     if (deed == WILL) {
         return false;
     }
+    bool to_label = strncmp(topic, "smartshelf/", 11) == 0;
+    bool state = has_levels(topic, 5) && ends_with(topic, "/shadow/get/accepted");
+    bool order = has_levels(topic, 4) &&
+                 (ends_with(topic, "/price/update") || ends_with(topic, "/config/update") ||
+                  ends_with(topic, "/flash/command") || ends_with(topic, "/shadow/delta"));
     if (deed == SUBSCRIBE) {
-        return strcmp(topic, ingest ? "$share/ingest/cart/+/+" : "reject/+") == 0;
+        static const char *const shared[] = {"cart/+/+", "smartshelf/+/+", "smartshelf/+/shadow/+",
+                                             "presence/+", NULL};
+        return ingest ? strncmp(topic, "$share/ingest/", 14) == 0 && is_one_of(topic + 14, shared)
+                      : strcmp(topic, "reject/+") == 0;
     }
     if (ingest) {
-        return deed == PUBLISH && ((to_cart && ends_with(topic, "/response")) || reject);
+        return deed == PUBLISH &&
+               ((to_cart && ends_with(topic, "/response")) || reject || (to_label && state));
     }
-    return catalogue || (deed == PUBLISH && to_cart && ends_with(topic, "/command"));
+    return catalogue ||
+           (deed == PUBLISH && ((to_cart && ends_with(topic, "/command")) || (to_label && order)));
 }
 
 static bool oracle(const struct who *w, enum deed deed, const char *topic)
@@ -190,6 +200,7 @@ static size_t topics_of(const struct who *self, char (*topics)[128])
                                               "smartshelf/1/shadow/delta",
                                               "smartshelf/1/shadow",
                                               "reject/1",
+                                              "presence/1",
                                               "1/scan"};
     static const char *const others[] = {"store/1/catalogue/1",
                                          "store/1/catalogue/+",
@@ -210,6 +221,12 @@ static size_t topics_of(const struct who *self, char (*topics)[128])
                                          "reject/+",
                                          "reject/#",
                                          "$share/ingest/cart/+/+",
+                                         "$share/ingest/smartshelf/+/+",
+                                         "$share/ingest/smartshelf/+/shadow/+",
+                                         "$share/ingest/presence/+",
+                                         "$share/spy/presence/+",
+                                         "presence/+",
+                                         "presence/broker",
                                          "$share/spy/cart/+/+",
                                          "$share/spy/#",
                                          "$SYS/#",
