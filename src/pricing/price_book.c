@@ -81,7 +81,7 @@ struct book {
     bool store_found;
     bool till_is_master;
     int64_t now_ms;
-    bool any_fall;
+    bool only_look; /* nothing is locked or written */
     size_t written;
     struct err *why;
 };
@@ -98,7 +98,7 @@ static void take_store(struct book *b, const PGresult *rows)
     }
 }
 
-static enum res take_items(struct book *b, const PGresult *rows)
+static void take_items(struct book *b, const PGresult *rows)
 {
     for (int i = 0; i < PQntuples(rows); i++) {
         size_t at = (size_t)pg_get_i64(rows, i, 0);
@@ -116,18 +116,37 @@ static enum res take_items(struct book *b, const PGresult *rows)
         limits->max_minor = pg_get_i64(rows, i, 9);
         h->has_labels = pg_get_bool(rows, i, 10);
     }
-    return RES_OK;
 }
 
 static enum res take(void *user, size_t index, const PGresult *rows)
 {
     struct book *b = user;
-    if (index == 1) {
+    size_t statement = index + (b->only_look ? 1 : 0);
+    if (statement == 1) {
         take_store(b, rows);
-    } else if (index == 2) {
-        return take_items(b, rows);
+    } else if (statement == 2) {
+        take_items(b, rows);
     }
     return RES_OK;
+}
+
+static enum res ask(struct book *b, const struct pg_params *items)
+{
+    struct pg_params store;
+    pg_params_init(&store);
+    pg_params_cstr(&store, b->order->store_id);
+    enum res r = pg_conn_pipeline_begin(b->c, b->why);
+    if (r != RES_OK) {
+        return r;
+    }
+    if (!b->only_look) {
+        r = pg_conn_pipeline_add(b->c, lock_items, items, b->why);
+    }
+    r = r == RES_OK ? pg_conn_pipeline_add(b->c, read_store, &store, b->why) : r;
+    r = r == RES_OK ? pg_conn_pipeline_add(b->c, read_items, items, b->why) : r;
+    struct err ignored; /* the first failure is the one to tell */
+    enum res end = pg_conn_pipeline_finish(b->c, take, b, r == RES_OK ? b->why : &ignored);
+    return r == RES_OK ? end : r;
 }
 
 static enum res read_book(struct book *b)
@@ -153,17 +172,7 @@ static enum res read_book(struct book *b)
         pg_params_cstr(&p, text);
     }
     if (r == RES_OK) {
-        struct pg_params store;
-        pg_params_init(&store);
-        pg_params_cstr(&store, b->order->store_id);
-        r = pg_conn_pipeline_begin(b->c, b->why);
-        if (r == RES_OK) {
-            r = pg_conn_pipeline_add(b->c, lock_items, &p, b->why);
-            r = r == RES_OK ? pg_conn_pipeline_add(b->c, read_store, &store, b->why) : r;
-            r = r == RES_OK ? pg_conn_pipeline_add(b->c, read_items, &p, b->why) : r;
-            enum res end = pg_conn_pipeline_finish(b->c, take, b, b->why);
-            r = r == RES_OK ? end : r;
-        }
+        r = ask(b, &p);
     } else {
         err_set(b->why, "a batch of %zu prices does not fit in memory", b->count);
     }
@@ -191,6 +200,7 @@ static void judge_one(struct book *b, size_t i)
         result->outcome = PRICE_UNKNOWN_ITEM;
         return;
     }
+    memcpy(result->item_id, h->item_id, sizeof result->item_id);
     result->previous_minor = h->price_minor;
     result->version = h->version;
     result->faults = price_check(change->price_minor, SPAN_NONE, &result->limits);
@@ -201,7 +211,6 @@ static void judge_one(struct book *b, size_t i)
     } else {
         result->outcome = PRICE_CHANGED;
         result->version = h->version + 1;
-        b->any_fall = b->any_fall || change->price_minor < h->price_minor;
         b->written++;
     }
 }
@@ -353,7 +362,9 @@ static enum res send_writes(struct book *b, const char *const texts[COLUMNS])
         pg_params_cstr(&p, b->order->store_id);
         r = pg_conn_pipeline_add(b->c, raise_catalogue, &p, b->why);
     }
-    enum res end = pg_conn_pipeline_finish(b->c, take_price_ids, b, b->why);
+    struct err ignored;
+    enum res end =
+        pg_conn_pipeline_finish(b->c, take_price_ids, b, r == RES_OK ? b->why : &ignored);
     return r == RES_OK ? end : r;
 }
 
@@ -424,28 +435,78 @@ static enum res count_labels(struct book *b)
     return r;
 }
 
+/* Falls wait until the carts were told; rises do not. */
+static enum res refresh_some(struct book *b, bool falls, struct delivery_item *room,
+                             int64_t *deliveries)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->results[i].outcome == PRICE_CHANGED &&
+            (b->changes[i].price_minor < b->held[i].price_minor) == falls) {
+            room[n++] = (struct delivery_item){.item_id = b->held[i].item_id,
+                                               .price_id = b->results[i].price_id,
+                                               .row_number = b->changes[i].row_number};
+        }
+    }
+    if (n == 0) {
+        return RES_OK;
+    }
+    const struct delivery_cause cause = {.job_id = b->order->job_id, .fall_first = falls};
+    struct delivery_count count = {.labels = 0};
+    enum res r = delivery_refresh_items(b->c, room, n, &cause, &count, b->why);
+    *deliveries += r == RES_OK ? count.changed : 0;
+    return r;
+}
+
 static enum res refresh(struct book *b)
 {
-    struct delivery_item *items = calloc(b->written, sizeof *items);
-    if (items == NULL) {
+    int64_t deliveries = 0;
+    struct delivery_item *room = calloc(b->written, sizeof *room);
+    if (room == NULL) {
         err_set(b->why, "out of memory for a batch of prices");
         return RES_NO_MEMORY;
     }
-    size_t n = 0;
-    for (size_t i = 0; i < b->count; i++) {
-        if (b->results[i].outcome == PRICE_CHANGED) {
-            items[n++] = (struct delivery_item){.item_id = b->held[i].item_id,
-                                                .price_id = b->results[i].price_id,
-                                                .row_number = b->changes[i].row_number};
-        }
+    enum res r = refresh_some(b, true, room, &deliveries);
+    if (r == RES_OK) {
+        r = refresh_some(b, false, room, &deliveries);
     }
-    const struct delivery_cause cause = {.job_id = b->order->job_id, .fall_first = b->any_fall};
-    struct delivery_count count = {.labels = 0};
-    enum res r = delivery_refresh_items(b->c, items, n, &cause, &count, b->why);
-    free(items);
-    if (r == RES_OK && count.changed > 0) {
-        r = count_labels(b);
+    free(room);
+    return r == RES_OK && deliveries > 0 ? count_labels(b) : r;
+}
+
+static enum res begin(struct book *b, struct price_result *ret_results)
+{
+    assert(b->count <= PRICE_BOOK_BATCH_MAX);
+    memset(ret_results, 0, b->count * sizeof *ret_results);
+    b->results = ret_results;
+    b->held = calloc(b->count, sizeof *b->held);
+    if (b->held == NULL) {
+        err_set(b->why, "out of memory for a batch of prices");
+        return RES_NO_MEMORY;
     }
+    return read_book(b);
+}
+
+enum res price_book_look(struct pg_conn *c, const char *store_id,
+                         const struct price_change *changes, size_t count,
+                         struct price_result *ret_results, bool *ret_till_is_master,
+                         struct err *why)
+{
+    const struct price_order order = {.store_id = store_id};
+    struct book b = {
+        .c = c, .order = &order, .changes = changes, .count = count, .only_look = true, .why = why};
+    enum res r = begin(&b, ret_results);
+    if (r == RES_OK && !b.store_found) {
+        err_set(why, "there is no store %.24s", store_id);
+        r = RES_NOT_FOUND;
+    }
+    for (size_t i = 0; r == RES_OK && i < count; i++) {
+        judge_one(&b, i);
+    }
+    if (r == RES_OK) {
+        *ret_till_is_master = b.till_is_master;
+    }
+    free(b.held);
     return r;
 }
 
@@ -453,31 +514,19 @@ enum res price_book_change(struct pg_conn *c, const struct price_order *order,
                            const struct price_change *changes, size_t count,
                            struct price_result *ret_results, struct err *why)
 {
-    assert(count <= PRICE_BOOK_BATCH_MAX);
+    struct book b = {.c = c, .order = order, .changes = changes, .count = count, .why = why};
     if (count == 0) {
         return RES_OK;
     }
-    memset(ret_results, 0, count * sizeof *ret_results);
-    struct book b = {.c = c,
-                     .order = order,
-                     .changes = changes,
-                     .count = count,
-                     .results = ret_results,
-                     .held = calloc(count, sizeof *b.held),
-                     .why = why};
-    if (b.held == NULL) {
-        err_set(why, "out of memory for a batch of prices");
-        return RES_NO_MEMORY;
-    }
-    enum res r = read_book(&b);
+    enum res r = begin(&b, ret_results);
     if (r == RES_OK) {
         r = judge(&b);
     }
     if (r == RES_OK && b.written > 0) {
         r = write_book(&b);
-        if (r == RES_OK) {
-            r = refresh(&b);
-        }
+    }
+    if (r == RES_OK && b.written > 0) {
+        r = refresh(&b);
     }
     free(b.held);
     return r;

@@ -30,6 +30,7 @@ struct price_result {
     int64_t version;
     int64_t previous_minor;
     int64_t labels; /* deliveries begun */
+    char item_id[37];
 };
 struct price_order {
     const char *store_id;
@@ -49,5 +50,11 @@ struct price_order {
 MUST_CHECK enum res price_book_change(struct pg_conn *c, const struct price_order *order,
                                       const struct price_change *changes, size_t count,
                                       struct price_result *ret_results, struct err *why);
+/* What price_book_change would say of each, with the limits; locks and writes nothing, and judges
+ * prices of a till system's store too. RES_NOT_FOUND: no such store. */
+MUST_CHECK enum res price_book_look(struct pg_conn *c, const char *store_id,
+                                    const struct price_change *changes, size_t count,
+                                    struct price_result *ret_results, bool *ret_till_is_master,
+                                    struct err *why);
 
 #endif
