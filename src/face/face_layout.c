@@ -16,10 +16,12 @@
 #define FOOT_Y       121
 #define FOOT_PX      11
 #define SMALL_PX     13
+#define ID_WIDTH     126
+#define MRP_WIDTH    142
 #define PANEL_X      202 /* of the sale panel */
-#define PANEL_Y      53
+#define PANEL_Y      50
 #define PANEL_WIDTH  (RIGHT - PANEL_X)
-#define PANEL_HEIGHT 47
+#define PANEL_HEIGHT 50
 #define PRICE_END    (PANEL_X - 6)
 
 /* Space that the name and the prices keep: the rest of the layout is words of face_words. */
@@ -154,7 +156,7 @@ static void put_foot(struct face_layout *l, const struct shelf_display *d)
                                .ink = FACE_BLACK,
                                .x = MARGIN,
                                .y = FOOT_Y,
-                               .width = INNER / 2,
+                               .width = ID_WIDTH,
                                .size_px = FOOT_PX},
              d->product_id);
     if (d->mrp_minor > 0) {
@@ -162,9 +164,9 @@ static void put_foot(struct face_layout *l, const struct shelf_display *d)
         add_text(l,
                  (struct face_box){.role = FACE_MRP,
                                    .ink = FACE_BLACK,
-                                   .x = MARGIN + INNER / 2,
+                                   .x = RIGHT - MRP_WIDTH,
                                    .y = FOOT_Y,
-                                   .width = INNER / 2,
+                                   .width = MRP_WIDTH,
                                    .size_px = SMALL_PX,
                                    .align = FACE_RIGHT,
                                    .bold = true},
@@ -203,7 +205,7 @@ static void put_price(struct face_layout *l, const struct shelf_display *d)
     box.size_px = small;
     box.y = raised;
     box.after = whole;
-    box.x = 1;
+    box.x = 2;
     add_text(l, box, decimals_text(l, d->price_minor));
     box = (struct face_box){
         .ink = FACE_BLACK, .after = whole, .x = 4, .y = PRICE_Y, .width = end, .size_px = SMALL_PX};
@@ -243,16 +245,16 @@ static void put_sale(struct face_layout *l, const struct shelf_display *d)
     struct face_box box = {.role = FACE_SALE,
                            .ink = FACE_WHITE,
                            .x = PANEL_X + 4,
-                           .y = percent ? PANEL_Y + 17 : PANEL_Y + 31,
+                           .y = percent ? PANEL_Y + 17 : PANEL_Y + 32,
                            .width = PANEL_WIDTH - 8,
-                           .size_px = percent ? 15 : 22,
+                           .size_px = percent ? 14 : 22,
                            .align = FACE_CENTRE,
                            .bold = true};
     add_text(l, box, face_words(d->language, FACE_WORD_SALE));
     if (percent) {
         box.role = FACE_PERCENT;
-        box.y = PANEL_Y + 40;
-        box.size_px = 26;
+        box.y = PANEL_Y + 43;
+        box.size_px = 24;
         add_text(l, box, percent_text(l, d));
     }
 }
@@ -268,14 +270,14 @@ static void put_withdrawn(struct face_layout *l, const struct shelf_display *d)
     struct face_box box = {.role = FACE_NOTICE,
                            .ink = FACE_WHITE,
                            .x = MARGIN + 6,
-                           .y = PANEL_Y + 22,
+                           .y = PANEL_Y + 21,
                            .width = INNER - 12,
-                           .size_px = 20,
+                           .size_px = 19,
                            .align = FACE_CENTRE,
                            .bold = true};
     add_text(l, box, face_words(d->language, FACE_WORD_NOT_FOR_SALE));
     box.role = FACE_HINT;
-    box.y = PANEL_Y + 40;
+    box.y = PANEL_Y + 43;
     box.size_px = SMALL_PX;
     box.bold = false;
     add_text(l, box, face_words(d->language, FACE_WORD_ASK_STAFF));

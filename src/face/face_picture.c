@@ -9,12 +9,14 @@
 #include "face_layout.h"
 
 #define SIZE_PX_MIN 8
+#define LARGE_PX    22
 
 /* Pango's font map is for one thread at a time. */
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
 struct brush {
     cairo_t *cairo;
+    PangoContext *context;
     PangoLayout *layout;
     int right[FACE_BOXES_MAX]; /* where each box's text ended */
 };
@@ -29,8 +31,22 @@ static void fill(struct brush *b, enum face_ink ink, int x, int y, int width, in
     cairo_fill(b->cairo);
 }
 
+/* Small letters need hinting to be read at all; it would give large ones a knob on each curve. */
+static void set_hinting(struct brush *b, int size_px)
+{
+    cairo_font_options_t *options = cairo_font_options_create();
+    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_NONE);
+    cairo_font_options_set_hint_style(options, size_px < LARGE_PX ? CAIRO_HINT_STYLE_FULL
+                                                                  : CAIRO_HINT_STYLE_NONE);
+    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_ON);
+    pango_cairo_context_set_font_options(b->context, options);
+    pango_layout_context_changed(b->layout);
+    cairo_font_options_destroy(options);
+}
+
 static void set_size(struct brush *b, const struct face_box *box, int size_px)
 {
+    set_hinting(b, size_px);
     PangoFontDescription *font = pango_font_description_new();
     pango_font_description_set_family_static(font, face_fonts_families);
     pango_font_description_set_weight(font, box->bold ? PANGO_WEIGHT_BOLD : PANGO_WEIGHT_NORMAL);
@@ -152,17 +168,12 @@ static enum res draw(const struct shelf_display *display, PangoFontMap *map,
     cairo_surface_t *surface =
         cairo_image_surface_create(CAIRO_FORMAT_RGB24, FACE_WIDTH, FACE_HEIGHT);
     struct brush b = {.cairo = cairo_create(surface)};
-    cairo_font_options_t *options = cairo_font_options_create();
-    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_NONE);
-    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_FULL);
-    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_ON);
     cairo_set_antialias(b.cairo, CAIRO_ANTIALIAS_NONE);
-    PangoContext *context = pango_font_map_create_context(map);
-    pango_cairo_context_set_font_options(context, options);
-    pango_context_set_language(context,
+    b.context = pango_font_map_create_context(map);
+    pango_context_set_language(b.context,
                                pango_language_from_string(shelf_language_name(layout.language)));
-    pango_context_set_base_dir(context, PANGO_DIRECTION_LTR);
-    b.layout = pango_layout_new(context);
+    pango_context_set_base_dir(b.context, PANGO_DIRECTION_LTR);
+    b.layout = pango_layout_new(b.context);
     pango_layout_set_auto_dir(b.layout, FALSE);
     fill(&b, FACE_WHITE, 0, 0, FACE_WIDTH, FACE_HEIGHT);
     for (size_t i = 0; i < layout.count; i++) {
@@ -175,8 +186,7 @@ static enum res draw(const struct shelf_display *display, PangoFontMap *map,
         err_set(why, "Cairo cannot draw a label: %s", cairo_status_to_string(status));
     }
     g_object_unref(b.layout);
-    g_object_unref(context);
-    cairo_font_options_destroy(options);
+    g_object_unref(b.context);
     cairo_destroy(b.cairo);
     cairo_surface_destroy(surface);
     return status == CAIRO_STATUS_SUCCESS ? RES_OK : RES_NO_MEMORY;
