@@ -33,7 +33,12 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION resolve_alert IS 'Resolves the open alert of a store and cause, if there is one.';
 
-CREATE INDEX alert_newest ON alert (created_at, alert_id);
+-- As lists are ordered: the worst first, then the newest; empty shelves by what sells (P26).
+CREATE INDEX alert_in_order ON alert
+    ((CASE severity WHEN 'high' THEN 3 WHEN 'medium' THEN 2 ELSE 1 END), created_at, alert_id);
+CREATE INDEX alert_by_demand ON alert ((coalesce(demand_score, -1)), created_at, alert_id)
+    WHERE kind = 'empty_shelf';
+CREATE INDEX alert_by_change ON alert ((greatest(created_at, acknowledged_at, resolved_at)));
 CREATE INDEX alert_open_by_cause ON alert (cause_key) WHERE status <> 'resolved';
 
 -- The live feed: every alert that opens or changes its status is told to who listens.
@@ -48,3 +53,14 @@ BEGIN
 END
 $$;
 CREATE TRIGGER alert_feed AFTER INSERT OR UPDATE ON alert FOR EACH ROW EXECUTE FUNCTION alert_feed();
+
+-- A payment that failed is over when its trip is: paid after all, voided or abandoned.
+CREATE FUNCTION session_end_resolves() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM resolve_alert(NEW.store_id, 'payment_failed:' || NEW.session_id);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER session_end_resolves AFTER INSERT OR UPDATE OF ended_at ON session
+    FOR EACH ROW WHEN (NEW.ended_at IS NOT NULL) EXECUTE FUNCTION session_end_resolves();

@@ -51,11 +51,9 @@ static const char offline_sql[] =
     "WITH gone AS (UPDATE cart SET online = false WHERE online AND last_seen_at < now() - "
     "CASE WHEN mode = 'active' THEN interval '1 s' * $1::float8 ELSE interval '1 s' * $2::float8 "
     "END RETURNING cart_id, store_id) "
-    "INSERT INTO alert AS a (store_id, kind, severity, device_id, cause_key, message) "
-    "SELECT store_id, 'device_offline', 'medium', cart_id, 'device_offline:' || cart_id, "
-    "'A cart has not been heard of for three health intervals.' FROM gone "
-    "ON CONFLICT (store_id, cause_key) WHERE status <> 'resolved' "
-    "DO UPDATE SET occurrences = a.occurrences + 1, last_seen_at = now()";
+    "SELECT raise_alert(store_id, 'device_offline', 'medium', cart_id, NULL, "
+    "'device_offline:' || cart_id, "
+    "'A cart has not been heard of for three health intervals.') FROM gone";
 
 static const char online_sql[] =
     "UPDATE alert a SET status = 'resolved', resolved_at = now() FROM cart c "

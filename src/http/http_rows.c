@@ -6,8 +6,6 @@
 
 #include "timestamp.h"
 
-#define KEYS_MAX 2
-
 /* The type pg_get_... can read, for each of ours. */
 static const char *cast_of(enum http_type type)
 {
@@ -132,7 +130,11 @@ void http_rows_fail(struct http_request *q, enum res r, const struct err *why)
 
 static size_t key_count(const struct http_rows_list *list)
 {
-    return list->keys[1].sql == NULL ? 1 : 2;
+    size_t n = 1;
+    while (n < HTTP_ROWS_KEYS_MAX && list->keys[n].sql != NULL) {
+        n++;
+    }
+    return n;
 }
 
 static const char *sql_type_of(enum http_type type)
@@ -246,8 +248,8 @@ static void reply_rows(struct http_request *q, const struct http_rows_list *list
     }
     char cursor[HTTP_CURSOR_MAX + 1] = "";
     if (PQntuples(rows) > limit) {
-        char texts[KEYS_MAX][144];
-        const char *parts[KEYS_MAX];
+        char texts[HTTP_ROWS_KEYS_MAX][144];
+        const char *parts[HTTP_ROWS_KEYS_MAX];
         for (size_t k = 0; k < key_count(list); k++) {
             struct span text = pg_get_span(rows, shown - 1, column_count(list->schema) + (int)k);
             enum res r = span_copy_text(text, texts[k], sizeof texts[k]);

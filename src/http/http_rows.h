@@ -17,6 +17,7 @@
 #include "pg_pool.h"
 
 #define HTTP_ROWS_SQL_BYTES_MAX 4096
+#define HTTP_ROWS_KEYS_MAX      3
 
 struct http_rows_filter {
     const char *param; /* of the route; not given: no condition. NULL ends the list. */
@@ -32,7 +33,8 @@ struct http_rows_list {
     const struct http_rows_filter *filters;
     char cursor_kind;
     bool newest_first;
-    struct http_rows_key keys[2]; /* unique together: the order of the list; second may be unused */
+    struct http_rows_key keys[HTTP_ROWS_KEYS_MAX]; /* unique together: the order of the list; the
+                                                      later ones may be unused */
 };
 
 /* "expression, expression, ..." in the order http_rows_object reads them. */

@@ -235,6 +235,36 @@ static enum res apply_scan(struct ingest_apply *a, const struct ingest_fact *f)
     return res == RES_OK ? want_product(a, f) : res;
 }
 
+/* Said once a trip, and over when the trip is (session_end_resolves in the database): so only while
+ * it lasts. */
+static void alert_payment(struct ingest_apply *a, const struct ingest_fact *f)
+{
+    const struct session *s = f->device->cart->session;
+    struct span session = f->event->fault.session_id;
+    char open[WIRE_SESSION_ID_BYTES];
+    struct sink id;
+    sink_init(&id, open, sizeof open);
+    if (s == NULL || !session_is_open(s)) {
+        return;
+    }
+    wire_session_id_write(&id, ingest_device_id(f->device), s->epoch, s->start_counter);
+    if (session.size > 0 && !span_equal(session, sink_span(&id))) {
+        return;
+    }
+    struct ingest_alert alert = {.store_id = ingest_devices_store(a->devices, f->device),
+                                 .kind = "payment_failed",
+                                 .severity = INGEST_HIGH,
+                                 .device_id = ingest_device_id(f->device),
+                                 .session_id = sink_span(&id),
+                                 .cause = "payment_failed",
+                                 .of_session = true,
+                                 .message = "A payment failed at a cart; the session is open, "
+                                            "somebody should help.",
+                                 .occurrences = 1,
+                                 .now_ms = f->received_ms};
+    ingest_changes_alert(a->changes, &alert);
+}
+
 static void apply_fault(struct ingest_apply *a, const struct ingest_fact *f)
 {
     struct ingest_origin o = origin_of(a, f);
@@ -245,8 +275,7 @@ static void apply_fault(struct ingest_apply *a, const struct ingest_fact *f)
         alert(a, f, "event_gap", INGEST_MEDIUM, "event_gap",
               "A cart lost events for lack of flash, or found them damaged.");
     } else if (fault->code == WIRE_FAULT_PAYMENT_FAILED) {
-        alert(a, f, "payment_failed", INGEST_HIGH, "payment_failed",
-              "A payment failed at a cart; the session is open, somebody should help.");
+        alert_payment(a, f);
     } else if (fault->severity == WIRE_HIGH) {
         alert(a, f, "fault", INGEST_HIGH, "fault", "A cart reports a serious fault.");
     }

@@ -334,7 +334,7 @@ void ingest_changes_alert(struct ingest_changes *c, const struct ingest_alert *a
     sink_init(&out, cause, sizeof cause);
     sink_text(&out, alert->cause);
     sink_byte(&out, ':');
-    sink_bytes(&out, alert->device_id);
+    sink_bytes(&out, alert->of_session ? alert->session_id : alert->device_id);
     text(&c->alerts, alert->store_id);
     word(&c->alerts, alert->kind);
     word(&c->alerts, severities[alert->severity]);

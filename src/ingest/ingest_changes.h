@@ -53,6 +53,7 @@ struct ingest_alert {
     struct span device_id;
     struct span session_id; /* size 0: none */
     const char *cause;      /* the cause key is "cause:device" */
+    bool of_session;        /* "cause:session" instead: over when the session is */
     const char *message;
     int64_t occurrences;
     int64_t now_ms;

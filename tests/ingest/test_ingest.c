@@ -69,6 +69,59 @@ static void stores_a_trip_and_acknowledges_it(void **state)
     assert_int_equal(world.foreign, 0);
 }
 
+static void payment_fails(struct ingest_robot *r)
+{
+    struct wire_event e;
+    wire_event_init(&e, WIRE_FAULT);
+    e.fault.code = WIRE_FAULT_PAYMENT_FAILED;
+    e.fault.severity = WIRE_MEDIUM;
+    e.fault.session_id = span_text(r->session, WIRE_SESSION_ID_BYTES);
+    (void)ingest_robot_make(r, &e);
+}
+
+static void a_failed_payment_is_an_alert_until_its_trip_is_over(void **state)
+{
+    (void)state;
+    struct ingest_robot *r = &world.robots[0];
+    (void)ingest_robot_boot(r);
+    (void)ingest_robot_start(r);
+    (void)ingest_robot_scan(r, 1000);
+    payment_fails(r);
+    payment_fails(r);
+    offer_all(r, 0);
+    ingest_world_flush(&world);
+    ingest_world_wait_ack(&world, r, r->counter);
+    ingest_world_expect(&world, "SELECT status FROM alert WHERE kind = 'payment_failed'", "open");
+    assert_int_equal(ingest_world_number(&world, "SELECT occurrences FROM alert"), 2);
+    size_t seen = r->frame_count;
+    (void)ingest_robot_end(r, "pay-token-00000001");
+    offer_all(r, seen);
+    ingest_world_flush(&world);
+    ingest_world_wait_ack(&world, r, r->counter);
+    ingest_world_expect(&world, "SELECT status FROM alert WHERE kind = 'payment_failed'",
+                        "resolved");
+}
+
+/* What failed, was paid and ended in one batch leaves nothing open either. */
+static void a_failed_payment_of_a_trip_that_is_over_already_is_not_left_open(void **state)
+{
+    (void)state;
+    struct ingest_robot *r = &world.robots[0];
+    (void)ingest_robot_boot(r);
+    (void)ingest_robot_start(r);
+    (void)ingest_robot_scan(r, 1000);
+    payment_fails(r);
+    (void)ingest_robot_end(r, "pay-token-00000001");
+    offer_all(r, 0);
+    ingest_world_flush(&world);
+    ingest_world_wait_ack(&world, r, r->counter);
+    ingest_world_expect(&world, "SELECT status FROM session", "complete");
+    assert_int_equal(
+        ingest_world_number(&world, "SELECT count(*) FROM alert WHERE status <> 'resolved' AND "
+                                    "kind = 'payment_failed'"),
+        0);
+}
+
 /* ---- delivery ---- */
 
 static int64_t stored_in_telemetry(void)
@@ -855,6 +908,9 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(stores_a_trip_and_acknowledges_it, fresh),
+        cmocka_unit_test_setup(a_failed_payment_is_an_alert_until_its_trip_is_over, fresh),
+        cmocka_unit_test_setup(a_failed_payment_of_a_trip_that_is_over_already_is_not_left_open,
+                               fresh),
         cmocka_unit_test_setup(disorder_and_repetition_change_nothing, fresh),
         cmocka_unit_test_setup(a_replay_is_answered_and_stores_nothing, fresh),
         cmocka_unit_test_setup(a_restart_in_the_middle_of_a_trip_loses_and_repeats_nothing, fresh),
