@@ -8,6 +8,10 @@ ALTER TABLE alert ADD CONSTRAINT alert_kind_check CHECK (kind IN ('empty_shelf',
     'reorder', 'session_mismatch', 'parking_lot', 'rollout', 'platform', 'gateway_offline',
     'pos_sync', 'rule_refused'));
 
+ALTER TABLE alert ADD COLUMN resolved_by text CHECK (length(resolved_by) BETWEEN 1 AND 64),
+    ADD CHECK (resolved_by IS NULL OR resolved_at IS NOT NULL);
+COMMENT ON COLUMN alert.resolved_by IS 'Account id; null: the platform saw that the cause is gone.';
+
 -- True when this call opened it; one that is open counts an occurrence more.
 CREATE FUNCTION raise_alert(in_store text, in_kind text, in_severity text, in_device text,
                             in_product text, in_cause text, in_message text) RETURNS boolean

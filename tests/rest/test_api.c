@@ -326,7 +326,7 @@ static void every_combination_of_filters_is_answered(void **state)
         json_decref(page);
     }
     static const char *const others[] = {
-        "/api/alerts?store=STORE-A&status=open&severity=high&kind=fault&device=CART-A004",
+        "/api/alerts?storeId=STORE-A&status=open&severity=high&kind=fault&deviceId=CART-A004",
         "/api/dead-letters?store=STORE-B&reason=bad_signature&device=CART-B001&state=open"};
     for (size_t i = 0; i < 2; i++) {
         json_t *page = api_fixture_json(x.api, others[i]);
