@@ -2,9 +2,10 @@
 
 #include <string.h>
 
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static const char url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static const char standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void base64_url_write(struct sink *s, struct span bytes)
+static void write_digits(struct sink *s, struct span bytes, const char *digits)
 {
     uint32_t bits = 0;
     unsigned held = 0;
@@ -21,7 +22,7 @@ void base64_url_write(struct sink *s, struct span bytes)
     }
 }
 
-enum res base64_url_read(struct span text, struct sink *s)
+static enum res read_digits(struct span text, struct sink *s, const char *digits)
 {
     uint32_t bits = 0;
     unsigned held = 0;
@@ -42,4 +43,33 @@ enum res base64_url_read(struct span text, struct sink *s)
         return RES_INVALID;
     }
     return s->overflow ? RES_LIMIT : RES_OK;
+}
+
+void base64_url_write(struct sink *s, struct span bytes)
+{
+    write_digits(s, bytes, url);
+}
+
+enum res base64_url_read(struct span text, struct sink *s)
+{
+    return read_digits(text, s, url);
+}
+
+void base64_write(struct sink *s, struct span bytes)
+{
+    write_digits(s, bytes, standard);
+    for (size_t i = bytes.size; i % 3 != 0; i++) {
+        sink_byte(s, '=');
+    }
+}
+
+enum res base64_read(struct span text, struct sink *s)
+{
+    if (text.size % 4 != 0) {
+        return RES_INVALID;
+    }
+    for (int i = 0; i < 2 && text.size > 0 && text.data[text.size - 1] == '='; i++) {
+        text.size--;
+    }
+    return read_digits(text, s, standard);
 }

@@ -53,8 +53,49 @@ static void has_one_spelling_of_each_bytes(void **state)
     assert_int_equal(base64_url_read(SPAN_LIT("A A"), &t), RES_INVALID);
 }
 
+static void writes_and_reads_the_examples_of_the_rfc(void **state)
+{
+    (void)state;
+    static const char *const examples[][2] = {
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
+    };
+    for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
+        uint8_t room[16];
+        struct sink s;
+        sink_init(&s, room, sizeof room);
+        base64_write(&s, span_text(examples[i][0], 16));
+        assert_true(span_equal(sink_span(&s), span_text(examples[i][1], 16)));
+        sink_init(&s, room, sizeof room);
+        assert_int_equal(base64_read(span_text(examples[i][1], 16), &s), RES_OK);
+        assert_true(span_equal(sink_span(&s), span_text(examples[i][0], 16)));
+    }
+}
+
+static void refuses_padding_where_none_belongs(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "Z", "Zg", "Zg=", "Zh==", "Zg==Zg==", "Zm 8=", "====", "Zm9-", "=m9v", "Zg==\n"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        uint8_t room[16];
+        struct sink s;
+        sink_init(&s, room, sizeof room);
+        assert_int_equal(base64_read(span_text(wrong[i], 16), &s), RES_INVALID);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(has_one_spelling_of_each_bytes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(has_one_spelling_of_each_bytes),
+        cmocka_unit_test(writes_and_reads_the_examples_of_the_rfc),
+        cmocka_unit_test(refuses_padding_where_none_belongs),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

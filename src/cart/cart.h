@@ -42,6 +42,7 @@
 #define CART_CLOCK_STEP_MS       300000  /* wall clock against running time: a fault */
 #define CART_CLOCK_LEAST_MS      INT64_C(1704067200000) /* 2024-01-01: before it, not set */
 #define CART_CONNECT_TIMEOUT_MS  30000
+#define CART_BACKOFF_JITTER_PCT  25    /* of a pause between attempts, backoff.h */
 #define CART_ASK_FIRST_MS        2000  /* a line without a price, all else acknowledged; doubles */
 #define CART_ASK_MAX_MS          60000 /* to this */
 #define CART_ASK_LINES_MAX       4     /* lines asked for at a time */

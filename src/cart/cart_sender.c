@@ -1,6 +1,6 @@
 #include "cart_core.h"
 
-#include "cart_backoff.h"
+#include "backoff.h"
 
 void cart_sender_init(struct cart *c)
 {
@@ -41,7 +41,8 @@ void cart_sender_disconnected(struct cart *c)
     if (c->ports.secure->random(c->ports.secure->context, &jitter, sizeof jitter) != RES_OK) {
         jitter = (uint32_t)c->now.uptime_ms; /* only to spread; no secret */
     }
-    c->connect_ms = c->now.uptime_ms + cart_backoff_delay_ms(c->failures, jitter);
+    c->connect_ms =
+        c->now.uptime_ms + backoff_delay_ms(c->failures, jitter, CART_BACKOFF_JITTER_PCT);
 }
 
 static void release(struct cart *c)

@@ -6,7 +6,8 @@
 
 #include <cmocka.h>
 
-#include "cart_backoff.h"
+#include "backoff.h"
+#include "cart.h"
 #include "cart_weight.h"
 
 static void backoff_doubles_from_1_s_to_60_s(void **state)
@@ -14,25 +15,25 @@ static void backoff_doubles_from_1_s_to_60_s(void **state)
     (void)state;
     static const int64_t expected[] = {1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000};
     for (uint32_t i = 0; i < 8; i++) {
-        assert_int_equal(cart_backoff_delay_ms(i + 1, 0), expected[i]);
+        assert_int_equal(backoff_delay_ms(i + 1, 0, CART_BACKOFF_JITTER_PCT), expected[i]);
     }
 }
 
 static void backoff_tries_every_5_min_after_10_failures(void **state)
 {
     (void)state;
-    assert_int_equal(cart_backoff_delay_ms(10, 0), 60000);
-    assert_int_equal(cart_backoff_delay_ms(11, 0), 300000);
-    assert_int_equal(cart_backoff_delay_ms(UINT32_MAX, 0), 300000);
+    assert_int_equal(backoff_delay_ms(10, 0, CART_BACKOFF_JITTER_PCT), 60000);
+    assert_int_equal(backoff_delay_ms(11, 0, CART_BACKOFF_JITTER_PCT), 300000);
+    assert_int_equal(backoff_delay_ms(UINT32_MAX, 0, CART_BACKOFF_JITTER_PCT), 300000);
 }
 
 static void backoff_jitter_takes_at_most_a_quarter_and_adds_nothing(void **state)
 {
     (void)state;
     for (uint32_t failures = 1; failures < 15; failures++) {
-        int64_t full_ms = cart_backoff_delay_ms(failures, 0);
+        int64_t full_ms = backoff_delay_ms(failures, 0, CART_BACKOFF_JITTER_PCT);
         for (uint32_t jitter = 0; jitter < 100000; jitter += 61) {
-            int64_t delay_ms = cart_backoff_delay_ms(failures, jitter);
+            int64_t delay_ms = backoff_delay_ms(failures, jitter, CART_BACKOFF_JITTER_PCT);
             assert_true(delay_ms <= full_ms && delay_ms >= full_ms - full_ms / 4);
         }
     }
