@@ -39,8 +39,9 @@
 #define LABEL_CONNECT_TIMEOUT_MS 30000 /* for an attempt to have an outcome */
 #define LABEL_QUERY_FIRST_MS     3000  /* shadow/get unanswered so long: again; doubles */
 #define LABEL_QUERY_MAX_MS       60000 /* to this */
-#define LABEL_RELEASE_EVENTS     32    /* sent and unreleased: asks for a release */
-#define LABEL_RELEASE_MS         5000  /* not oftener, and again while events are missing */
+#define LABEL_RELEASE_EVENTS     32    /* sent and unreleased: asks for their release soon */
+#define LABEL_RELEASE_SOON_MS    5000  /* after the answer before; doubles while nothing comes */
+#define LABEL_RELEASE_LATE_MS    30000 /* fewer of them: after this, and up to twice this */
 #define LABEL_REFUSED_MS         10000 /* between two refusals told to the platform */
 #define LABEL_WAKE_LINGER_MS     2000  /* awake after a sync that brought nothing */
 #define LABEL_SLEEP_LINGER_MS    500   /* between the announcement and going down */
@@ -57,6 +58,7 @@ struct label_settings {
 
 /* What an observer is told; label_look has the figures. */
 enum label_note {
+    LABEL_NOTE_STARTED,  /* powered up; after deep sleep: LABEL_NOTE_WAKES */
     LABEL_NOTE_SHOWN,    /* a picture was drawn */
     LABEL_NOTE_KEPT,     /* an update whose picture was there already (P67) */
     LABEL_NOTE_REPEATED, /* an update that was confirmed before */
@@ -135,50 +137,58 @@ struct label {
     const struct label_settings *settings;
     struct label_ports ports;
     int64_t now_ms;
+    int64_t due_ms; /* when the step that runs wants to be called again */
     struct label_store store;
-    struct label_memory memory; /* as saved, or newer */
-    bool unsaved;
+    struct label_memory memory;
+    bool unsaved; /* memory is newer than flash */
     struct label_counts counts;
     /* display */
     struct label_screen screen;
     bool pending; /* the newest cached update is not on the panel yet */
     int64_t pending_version;
     uint8_t pending_digest[SHELF_DIGEST_BYTES];
+    char pending_id[SHELF_UPDATE_ID_BYTES + 1];
     bool tag_due;         /* the tag does not carry the picture's URL yet */
     int64_t refreshed_ms; /* of the last refresh since label_init; INT64_MIN: none */
-    int64_t panel_ms;     /* not before */
+    int64_t panel_ms;     /* panel and tag: not before */
     struct label_lamp lamp;
     /* connection */
     enum label_link link;
     uint32_t failures;
-    int64_t connect_ms;   /* when to try, or since when we do */
-    int64_t announced_ms; /* sleep was announced; 0: not */
+    int64_t connect_ms; /* when to try, or since when we do */
+    bool announced;     /* that it will sleep */
+    int64_t announced_ms;
     int64_t asleep_until_ms;
     /* shadow */
     bool synced; /* get/accepted came on this connection */
     bool asked;  /* shadow/get is unanswered */
     int64_t asked_ms;
-    int64_t ask_after_ms;    /* pause before it is repeated */
-    int64_t sync_ms;         /* when to come by unasked */
-    bool report_due;         /* shadow/update */
-    int64_t used_ms;         /* last input that puts off sleep */
-    int64_t idle_ms;         /* sleep comes so long after it */
-    int64_t clock_offset_ms; /* platform's time - now; INT64_MIN: not told yet */
+    int64_t ask_after_ms; /* pause before it is repeated */
+    int64_t sync_ms;      /* when to come by unasked */
+    bool report_due;      /* shadow/update */
+    int64_t used_ms;      /* what puts off sleep happened last */
+    int64_t idle_ms;      /* sleep comes so long after it */
+    int64_t clock_ms;     /* platform's time - now_ms, if clock_known */
+    bool clock_known;
     /* events */
     int64_t next_send;
     int64_t asked_through; /* sent before the query under way */
-    int64_t released_ms;   /* when the last answer came */
-    bool stuck;            /* it released nothing of what it should have */
-    uint32_t reported_drops;
+    int64_t release_ms;    /* when to ask for their release; INT64_MAX: none to release */
+    int64_t answered_ms;   /* when the last answer came */
+    uint32_t stuck;        /* answers in a row that released nothing of what they should */
+    int64_t told_drops;
     int64_t refused_ms;
+    bool refused_any;
     /* battery */
     int32_t battery_pct;
+    int32_t signal_dbm;
     int64_t battery_ms;
     /* certificate */
     bool trial;          /* the renewed pair is being tried ... */
     bool trial_selected; /* ... at this attempt */
-    uint8_t trials;
+    uint32_t trials;     /* of trial_number that failed */
     int64_t trial_number;
+    int64_t csr_number; /* asked for by the platform; 0: none */
 };
 
 /* Mounts the flash and takes up where the last power cut left: the picture, the configuration, the

@@ -21,26 +21,29 @@ struct label_cache { /* private, for static storage */
     bool marked;       /* the newest one is on the panel */
 };
 
-/* What is kept beside an update. */
+/* What is kept with a mark. */
 struct label_cache_note {
-    uint32_t refreshes; /* of the panel, ever, this update's included */
-    int64_t shown_ms;   /* platform's time of the last one */
+    uint32_t refreshes; /* of the panel, ever */
+    int64_t shown_ms;   /* platform's time of the last one; 0: not known */
 };
 
 /* `flash` must stay: LABEL_CACHE_SECTORS sectors. RES_INVALID: geometry; RES_IO. */
 MUST_CHECK enum res label_cache_open(struct label_cache *c, const struct flash *flash);
-/* Durable on return; the newest from now on, not marked. Its digest must be right. RES_LIMIT: a
- * text longer than shelf.h allows; RES_IO: it is there or not. */
-MUST_CHECK enum res label_cache_put(struct label_cache *c, const struct shelf_display *display,
-                                    const struct label_cache_note *note);
-/* The newest one is on the panel. RES_IO: noted or not. */
-MUST_CHECK enum res label_cache_mark(struct label_cache *c);
+/* Durable on return; the newest from now on, not marked. RES_LIMIT: a text longer than shelf.h
+ * allows; RES_IO: it is there after the next open or not. */
+MUST_CHECK enum res label_cache_put(struct label_cache *c, const struct shelf_display *display);
+/* The newest one is on the panel; nothing to do when there is none or it is marked. RES_IO: noted
+ * or not. */
+MUST_CHECK enum res label_cache_mark(struct label_cache *c, const struct label_cache_note *note);
+bool label_cache_is_empty(const struct label_cache *c);
 bool label_cache_is_marked(const struct label_cache *c);
-/* The `back`-th update before the newest, 0: itself. Texts go into texts[LABEL_CACHE_TEXTS_BYTES],
- * the display's spans point there. RES_NOT_FOUND: so many there are not, or it is damaged; RES_IO.
+/* The `back`-th update before the newest, 0: itself. Its device_id is empty; its texts lie in
+ * texts[LABEL_CACHE_TEXTS_BYTES]. RES_NOT_FOUND: so many there are not, or it is damaged; RES_IO.
  */
 MUST_CHECK enum res label_cache_read(const struct label_cache *c, uint32_t back, uint8_t *texts,
-                                     struct shelf_display *ret_display,
-                                     struct label_cache_note *ret_note, bool *ret_marked);
+                                     struct shelf_display *ret_display);
+/* Of the newest mark. RES_NOT_FOUND: nothing was marked yet; RES_IO. */
+MUST_CHECK enum res label_cache_note(const struct label_cache *c,
+                                     struct label_cache_note *ret_note);
 
 #endif

@@ -19,7 +19,7 @@
 #define LABEL_STORE_SECTORS                                                                        \
     (LABEL_STORE_MEMORY_SECTORS + LABEL_CACHE_SECTORS + LABEL_STORE_QUEUE_SECTORS)
 
-#define LABEL_MEMORY_VERSION 1
+#define LABEL_MEMORY_FORMAT 1
 
 /* The configuration in force, its texts beside it. */
 struct label_config {
