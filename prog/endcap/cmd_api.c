@@ -119,9 +119,13 @@ static enum res serve(const struct options *o, struct err *why)
     static struct settings conf;
     char root[FILE_PATH_BYTES_MAX];
     char telemetry[FILE_PATH_BYTES_MAX];
+    char ca[FILE_PATH_BYTES_MAX];
+    char broker[FILE_PATH_BYTES_MAX];
     struct api_settings settings = {.address = o->address,
                                     .workers = (unsigned)o->workers,
                                     .telemetry_directory = telemetry,
+                                    .ca_directory = ca,
+                                    .broker_directory = broker,
                                     .on_done = log_access};
     struct api *api = NULL;
     enum res r = install_settings_root(o->data, false, root, why);
@@ -130,6 +134,12 @@ static enum res serve(const struct options *o, struct err *why)
     }
     if (r == RES_OK) {
         r = file_path(telemetry, why, "%s/telemetry", root);
+    }
+    if (r == RES_OK) {
+        r = file_path(ca, why, "%s/ca", root);
+    }
+    if (r == RES_OK) {
+        r = file_path(broker, why, "%s/broker", root);
     }
     if (r == RES_OK) {
         r = model_place(root, NULL, &settings.place, why);

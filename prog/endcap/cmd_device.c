@@ -22,7 +22,8 @@ static const char help[] =
     "  --data DIR        the installation (default $ENDCAP_DATA or ./endcap-data)\n"
     "  --kind KIND       cart or label\n"
     "  --store S         the device's store\n"
-    "  --device ID       CART-[A-Z0-9]{4,12} or ESP32-[A-Z0-9]{6} (provision: default a new one)\n"
+    "  --device ID       CART-[A-Z0-9]{4,12} or ESP32-[A-Z0-9]{3,12}, and of the store's own\n"
+    "                    pattern (provision: default a new one)\n"
     "  --csr FILE        a PKCS#10 request; only its P-256 key is taken (without: a key is made)\n"
     "  --serial TEXT     a cart's hardware serial (default: its id)\n"
     "  --days N          validity, 1 to 3650 (default 730)\n"
@@ -200,24 +201,6 @@ static enum res read_csr(const struct arguments *a, char *ret_text, size_t size,
     return r;
 }
 
-/* 36^6 and more: two that meet are refused by the registry, and the next try differs. */
-static void make_id(enum pki_kind kind, char ret_id[PKI_ID_BYTES_MAX + 1])
-{
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    uint8_t random[8] = {0};
-    size_t count = kind == PKI_CART ? 8 : 6;
-    if (getentropy(random, sizeof random) != 0) {
-        abort(); /* a kernel without random bytes cannot make keys either */
-    }
-    struct sink s;
-    sink_init(&s, ret_id, PKI_ID_BYTES_MAX);
-    sink_text(&s, kind == PKI_CART ? "CART-" : "ESP32-");
-    for (size_t i = 0; i < count; i++) {
-        sink_byte(&s, (uint8_t)alphabet[random[i] % (sizeof alphabet - 1)]);
-    }
-    ret_id[s.size] = '\0';
-}
-
 static int provision(struct arguments *a)
 {
     struct pki_request request = {.kind = PKI_CART};
@@ -229,7 +212,7 @@ static int provision(struct arguments *a)
         return misuse("--store is needed");
     }
     if (a->device == NULL) {
-        make_id(request.kind, a->new_id);
+        pki_issue_new_id(request.kind, a->new_id);
         a->device = a->new_id;
     }
     if (a->days < 1 || a->days > PKI_DEVICE_DAYS_MAX) {

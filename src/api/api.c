@@ -6,10 +6,13 @@
 #include "alerts_http.h"
 #include "api_summary.h"
 #include "api_system.h"
+#include "bulk_http.h"
 #include "dead_letter_http.h"
+#include "device_binding_http.h"
 #include "device_http.h"
 #include "fleet_command_http.h"
 #include "fleet_http.h"
+#include "fleet_provision.h"
 #include "http_openapi.h"
 #include "session_http.h"
 #include "telemetry_http.h"
@@ -26,6 +29,7 @@ struct api {
     struct pg_pool *pool;
     struct telemetry_readers *telemetry;
     struct http_metrics *metrics;
+    struct fleet_provision provision;
     struct session_http session;
     struct api_system system;
     struct http_group groups[GROUPS_MAX];
@@ -36,13 +40,22 @@ struct api {
 /* Every capability's table; the order is the document's. */
 static void fill_table(struct api *a)
 {
+    /* clang-format off */
     const struct http_group groups[] = {
-        {fleet_http_routes, a->pool},       {fleet_command_http_routes, a->pool},
-        {device_http_routes, a->pool},      {session_http_routes, &a->session},
-        {alerts_http_routes, a->pool},      {telemetry_http_routes, a->telemetry},
-        {dead_letter_http_routes, a->pool}, {api_summary_routes, &a->system},
+        {fleet_http_routes, a->pool},
+        {fleet_command_http_routes, a->pool},
+        {device_http_routes, a->pool},
+        {fleet_provision_routes, &a->provision},
+        {device_binding_http_routes, a->pool},
+        {bulk_http_routes, a->pool},
+        {session_http_routes, &a->session},
+        {alerts_http_routes, a->pool},
+        {telemetry_http_routes, a->telemetry},
+        {dead_letter_http_routes, a->pool},
+        {api_summary_routes, &a->system},
         {api_system_routes, &a->system},
     };
+    /* clang-format on */
     size_t count = sizeof groups / sizeof groups[0];
     static_assert(sizeof groups / sizeof groups[0] <= GROUPS_MAX, "room for every table");
     for (size_t i = 0; i < count; i++) {
@@ -115,6 +128,8 @@ enum res api_start(const struct api_settings *settings, struct api **ret, struct
         r = telemetry_readers_new(settings->telemetry_directory, &a->telemetry, why);
     }
     if (r == RES_OK) {
+        a->provision =
+            (struct fleet_provision){a->pool, settings->ca_directory, settings->broker_directory};
         a->session = (struct session_http){a->pool, a->telemetry};
         fill_table(a);
         a->metrics = http_metrics_new(&a->table);

@@ -20,6 +20,10 @@ struct api_settings {
     struct model_place place;
     const char *stores;              /* NULL: every store (operator); else a comma list */
     const char *telemetry_directory; /* need not exist yet */
+    /* Where devices are provisioned: ca.crt, ca.key and platform.pub, and the broker's
+     * revoked.list; NULL: such requests get a 503. */
+    const char *ca_directory;
+    const char *broker_directory;
     void (*on_done)(void *user, const struct http_access *access);
     void *user;
 };

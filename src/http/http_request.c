@@ -116,6 +116,11 @@ void http_request_note(struct http_request *q, const char *words)
     (void)snprintf(q->note, sizeof q->note, "%s", words);
 }
 
+void *http_request_context(const struct http_request *q)
+{
+    return q->context;
+}
+
 const char *http_request_id(const struct http_request *q)
 {
     return q->id;

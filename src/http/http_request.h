@@ -21,6 +21,8 @@ const json_t *http_request_json(const struct http_request *q, const char *name);
 /* Of a route with `media`: the body as it came, and which of the route's types it is. */
 struct span http_request_body(const struct http_request *q);
 size_t http_request_media(const struct http_request *q);
+/* Its group's, as the handler is given it: for work that runs elsewhere (http_once.h). */
+void *http_request_context(const struct http_request *q);
 /* The request's id, for logs of deeper layers. */
 const char *http_request_id(const struct http_request *q);
 

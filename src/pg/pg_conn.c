@@ -303,6 +303,8 @@ enum res pg_conn_run(struct pg_conn *c, const char *sql, const struct pg_params 
         return not_connected(why);
     }
     const struct pg_params *p = params == NULL ? &none : params;
+    c->sqlstate[0] = '\0'; /* of this query, not of one before */
+    c->constraint[0] = '\0';
     size_t at = 0;
     enum res r = check_params(p, why);
     if (r == RES_OK) {

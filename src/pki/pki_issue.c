@@ -6,7 +6,9 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 
@@ -18,6 +20,23 @@ void pki_issue_period(struct pki_request *request, unsigned days)
     int64_t now_ms = clock_utc_ms();
     request->not_before_ms = now_ms - BACKDATE_MS;
     request->not_after_ms = now_ms + days * DAY_MS;
+}
+
+void pki_issue_new_id(enum pki_kind kind, char ret_id[PKI_ID_BYTES_MAX + 1])
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    uint8_t random[8] = {0};
+    size_t count = kind == PKI_CART ? 8 : 6;
+    if (getentropy(random, sizeof random) != 0) {
+        abort(); /* a kernel without random bytes cannot make keys either */
+    }
+    struct sink s;
+    sink_init(&s, ret_id, PKI_ID_BYTES_MAX);
+    sink_text(&s, kind == PKI_CART ? "CART-" : "ESP32-");
+    for (size_t i = 0; i < count; i++) {
+        sink_byte(&s, (uint8_t)alphabet[random[i] % (sizeof alphabet - 1)]);
+    }
+    ret_id[s.size] = '\0';
 }
 
 void pki_issue_cleanse(struct pki_certificate *certificate)

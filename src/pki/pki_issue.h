@@ -35,6 +35,9 @@ struct pki_certificate {
     char key_pem[PKI_PEM_BYTES_MAX]; /* "" when it was made from a signing request */
 };
 
+/* A new cart or label id, random; two that meet are refused by the registry. */
+void pki_issue_new_id(enum pki_kind kind, char ret_id[PKI_ID_BYTES_MAX + 1]);
+
 /* From an hour ago (clocks differ) for `days`; 1..PKI_DEVICE_DAYS_MAX. */
 void pki_issue_period(struct pki_request *request, unsigned days);
 
