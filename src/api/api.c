@@ -10,6 +10,7 @@
 #include "dead_letter_http.h"
 #include "device_binding_http.h"
 #include "device_http.h"
+#include "face_http.h"
 #include "fleet_command_http.h"
 #include "fleet_http.h"
 #include "fleet_provision.h"
@@ -45,6 +46,7 @@ static void fill_table(struct api *a)
         {fleet_http_routes, a->pool},
         {fleet_command_http_routes, a->pool},
         {device_http_routes, a->pool},
+        {face_http_routes, a->pool},
         {fleet_provision_routes, &a->provision},
         {device_binding_http_routes, a->pool},
         {bulk_http_routes, a->pool},
