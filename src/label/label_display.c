@@ -6,8 +6,6 @@
 #include "crc32c.h"
 #include "label_ndef.h"
 
-#define CANONICAL_BYTES_MAX 2048
-
 /* An update's way: on flash (pending), on the panel and the tag, marked on flash, acknowledged. A
  * cut anywhere leaves it pending or marked, and what is repeated does no harm. */
 
@@ -71,7 +69,7 @@ static void acknowledge_again(struct label *l)
 static enum res digest_of(const struct label *l, const struct shelf_display *d,
                           uint8_t ret_digest[SHELF_DIGEST_BYTES])
 {
-    uint8_t text[CANONICAL_BYTES_MAX];
+    uint8_t text[SHELF_CANONICAL_BYTES];
     struct sink s;
     sink_init(&s, text, sizeof text);
     shelf_display_canonical(d, &s);

@@ -218,7 +218,7 @@ static void fill_status(const struct label *l, enum shelf_reason reason, struct 
         .battery_pct = l->battery_pct,
         .signal_dbm = l->signal_dbm,
         .tft = l->settings->tft,
-        .firmware = span_text(l->settings->firmware, SHELF_PRODUCT_BYTES_MAX),
+        .firmware = span_text(l->settings->firmware, SHELF_FIRMWARE_BYTES_MAX),
         .last_update_ms = screen->shown_ms,
         .queued = flash_queue_count(&l->store.queue),
         .dropped = l->memory.dropped,

@@ -5,8 +5,6 @@
 #include "arena.h"
 #include "base64.h"
 
-#define ARENA_BYTES 2048 /* for texts with escapes */
-
 void label_message_refuse(struct label *l, enum shelf_ack_kind kind, struct span update_id,
                           int64_t version, bool kept, const char *why)
 {
@@ -123,7 +121,7 @@ static enum res take_state(struct label *l, struct span payload, bool whole, str
 static enum res take(struct label *l, enum shelf_topic topic, struct span payload,
                      struct shelf_detail *detail)
 {
-    uint8_t block[ARENA_BYTES];
+    uint8_t block[SHELF_ARENA_BYTES];
     struct arena a;
     arena_init(&a, block, sizeof block);
     switch (topic) {
