@@ -251,12 +251,7 @@ static enum res retry(struct pg_conn *c, const char *job_id, char ret_id[BULK_JO
     if (r == RES_OK) {
         r = bulk_job_retry(c, job_id, ISSUER, ret_id, why);
     }
-    if (r == RES_OK) {
-        return pg_conn_command(c, "COMMIT", why);
-    }
-    enum res undone = pg_conn_command(c, "ROLLBACK", NULL);
-    (void)undone; /* a connection that cannot roll back is dead, and so is its transaction */
-    return r;
+    return pg_conn_end(c, r, why);
 }
 
 static void post_retry(struct http_request *q, void *context)

@@ -38,7 +38,8 @@ static const char take_rows[] =
 static const char mark_rows[] =
     "UPDATE bulk_row r SET state = t.state, detail = t.detail, finished_at = CASE WHEN t.state IN "
     "('succeeded', 'failed') THEN now() END FROM unnest($2::bigint[], $3::text[], $4::text[]) "
-    "AS t(n, state, detail) WHERE r.job_id = $1::uuid AND r.row_number = t.n";
+    "AS t(n, state, detail) WHERE r.job_id = $1::uuid AND r.row_number = t.n AND r.state = "
+    "'queued'";
 
 /* While a delivery is under way its row stays what it is: a row that was told to be offline is not
  * called running again in a job that is done. */
@@ -267,12 +268,7 @@ static enum res settle(struct pg_conn *c, const char *lock_sql, struct err *why)
         r = settle_one(c, job_id, why);
     }
     PQclear(rows);
-    if (r == RES_OK) {
-        return pg_conn_command(c, "COMMIT", why);
-    }
-    enum res undone = pg_conn_command(c, "ROLLBACK", NULL);
-    (void)undone; /* a connection that cannot roll back is dead, and so is its transaction */
-    return r;
+    return pg_conn_end(c, r, why);
 }
 
 enum res bulk_job_step(struct pg_conn *c, int64_t now_ms, struct err *why)

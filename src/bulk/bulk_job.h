@@ -62,7 +62,8 @@ struct bulk_mark {
     enum bulk_state state;
     char detail[BULK_JOB_DETAIL_BYTES + 1]; /* "": none */
 };
-/* marks[batch->count], in the same transaction. */
+/* marks[batch->count]; in the same transaction, or in a later one when applying failed: a row that
+ * is no longer queued is left alone. */
 MUST_CHECK enum res bulk_job_mark(struct pg_conn *c, const struct bulk_batch *batch,
                                   const struct bulk_mark *marks, struct err *why);
 

@@ -355,6 +355,16 @@ enum res pg_conn_command(struct pg_conn *c, const char *sql, struct err *why)
     return r;
 }
 
+enum res pg_conn_end(struct pg_conn *c, enum res r, struct err *why)
+{
+    if (r == RES_OK) {
+        return pg_conn_command(c, "COMMIT", why);
+    }
+    enum res undone = pg_conn_command(c, "ROLLBACK", NULL);
+    (void)undone; /* a connection that cannot roll back is dead, and so is its transaction */
+    return r;
+}
+
 enum res pg_conn_pipeline_begin(struct pg_conn *c, struct err *why)
 {
     if (c->pq == NULL) {

@@ -61,6 +61,9 @@ MUST_CHECK enum res pg_conn_run(struct pg_conn *c, const char *sql, const struct
                                 PGresult **ret_rows, struct err *why);
 /* BEGIN, COMMIT, SET, migrations: one or several commands, no parameters, no rows. */
 MUST_CHECK enum res pg_conn_command(struct pg_conn *c, const char *sql, struct err *why);
+/* Ends a transaction: COMMIT when `r` is RES_OK, else ROLLBACK. Answers `r`, or what the COMMIT
+ * did; `why` keeps the words of the first failure. */
+MUST_CHECK enum res pg_conn_end(struct pg_conn *c, enum res r, struct err *why);
 /* After a failure: "23505" and the constraint's name, "" when there is none. */
 const char *pg_conn_sqlstate(const struct pg_conn *c);
 const char *pg_conn_constraint(const struct pg_conn *c);

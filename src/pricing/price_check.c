@@ -159,3 +159,15 @@ void price_fault_rule(enum price_fault fault, const struct price_limits *limits,
         break;
     }
 }
+
+void price_fault_words(unsigned faults, const struct price_limits *limits, struct sink *s)
+{
+    bool first = true;
+    for (unsigned i = 0; i < PRICE_FAULT_KINDS; i++) {
+        if ((faults & 1U << i) != 0) {
+            sink_text(s, first ? "must be " : "; must be ");
+            price_fault_rule((enum price_fault)(1U << i), limits, s);
+            first = false;
+        }
+    }
+}

@@ -42,5 +42,7 @@ unsigned price_check(int64_t price_minor, struct span currency, const struct pri
 const char *price_fault_code(enum price_fault fault);
 const char *price_fault_field(enum price_fault fault); /* "price" or "currency" */
 void price_fault_rule(enum price_fault fault, const struct price_limits *limits, struct sink *s);
+/* All of them in one sentence: "must be positive; must be at most 70.00, ...". */
+void price_fault_words(unsigned faults, const struct price_limits *limits, struct sink *s);
 
 #endif

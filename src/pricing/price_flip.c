@@ -61,10 +61,5 @@ enum res price_flip_step(struct pg_conn *c, int64_t now_ms, struct err *why)
         r = flip_locked(c, due, why);
     }
     PQclear(due);
-    if (r == RES_OK) {
-        return pg_conn_command(c, "COMMIT", why);
-    }
-    enum res undone = pg_conn_command(c, "ROLLBACK", NULL);
-    (void)undone; /* a connection that cannot roll back is dead, and so is its transaction */
-    return r;
+    return pg_conn_end(c, r, why);
 }

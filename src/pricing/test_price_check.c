@@ -184,6 +184,19 @@ static void says_each_rule_with_its_limit(void **state)
     }
 }
 
+static void says_all_of_them_in_one_sentence(void **state)
+{
+    (void)state;
+    const struct price_limits limits = {.currency = "INR", .mrp_minor = 7000};
+    char text[200];
+    struct sink s;
+    sink_init(&s, text, sizeof text - 1);
+    price_fault_words(PRICE_DECIMALS | PRICE_ABOVE_MRP, &limits, &s);
+    text[s.size] = '\0';
+    assert_string_equal(text, "must be at most 2 decimals; must be at most 70.00, the maximum "
+                              "retail price");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +206,7 @@ int main(void)
         cmocka_unit_test(holds_the_mrp_the_bounds_and_the_currency_at_once),
         cmocka_unit_test(never_passes_a_price_outside_its_limits),
         cmocka_unit_test(says_each_rule_with_its_limit),
+        cmocka_unit_test(says_all_of_them_in_one_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
