@@ -39,9 +39,11 @@
 #define LABEL_CONNECT_TIMEOUT_MS 30000 /* for an attempt to have an outcome */
 #define LABEL_QUERY_FIRST_MS     3000  /* shadow/get unanswered so long: again; doubles */
 #define LABEL_QUERY_MAX_MS       60000 /* to this */
-#define LABEL_RELEASE_EVENTS     32    /* sent and unreleased: asks for their release soon */
-#define LABEL_RELEASE_SOON_MS    5000  /* after the answer before; doubles while nothing comes */
+#define LABEL_RELEASE_SOON       32 /* so many sent and unreleased events: asks for their release ... */
+#define LABEL_RELEASE_SOON_MS    1000  /* ... so long after the answer before */
+#define LABEL_RELEASE_AT_ONCE    64    /* at once */
 #define LABEL_RELEASE_LATE_MS    30000 /* fewer of them: after this, and up to twice this */
+#define LABEL_RELEASE_STUCK_MS   5000  /* an answer released nothing: doubles from here */
 #define LABEL_REFUSED_MS         10000 /* between two refusals told to the platform */
 #define LABEL_WAKE_LINGER_MS     2000  /* awake after a sync that brought nothing */
 #define LABEL_SLEEP_LINGER_MS    500   /* between the announcement and going down */

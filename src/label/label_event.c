@@ -367,10 +367,15 @@ static void plan_release(struct label *l)
     if (l->release_ms == INT64_MAX) {
         l->release_ms = l->now_ms + LABEL_RELEASE_LATE_MS + label_random(l) % LABEL_RELEASE_LATE_MS;
     }
-    int64_t soon_ms = l->answered_ms + ((int64_t)LABEL_RELEASE_SOON_MS << l->stuck);
-    if ((waiting >= LABEL_RELEASE_EVENTS || l->stuck > 0) && soon_ms < l->release_ms) {
-        l->release_ms = soon_ms;
+    int64_t soon_ms = l->release_ms;
+    if (l->stuck > 0) {
+        soon_ms = l->answered_ms + ((int64_t)LABEL_RELEASE_STUCK_MS << l->stuck);
+    } else if (waiting >= LABEL_RELEASE_AT_ONCE) {
+        soon_ms = l->now_ms;
+    } else if (waiting >= LABEL_RELEASE_SOON) {
+        soon_ms = l->answered_ms + LABEL_RELEASE_SOON_MS;
     }
+    l->release_ms = soon_ms < l->release_ms ? soon_ms : l->release_ms;
 }
 
 void label_event_send(struct label *l)

@@ -79,8 +79,9 @@ static void refreshes_for_another_digest_only(void **state)
         bool same = rng_below(&w->rng, 2) == 0;
         unsigned before = w->panel.refreshes;
         int64_t price = w->display.display.price_minor;
-        uint64_t mrp = (uint64_t)w->display.display.mrp_minor;
-        world_price_is(w, i, same ? price : 1 + (int64_t)rng_below(&w->rng, mrp));
+        const struct shelf_display *d = &w->display.display;
+        uint64_t most = (uint64_t)(d->regular_minor > 0 ? d->regular_minor - 1 : d->mrp_minor);
+        world_price_is(w, i, same ? price : 1 + (int64_t)rng_below(&w->rng, most));
         same = same || w->display.display.price_minor == price;
         world_send_display(w);
         world_run(w, 10);
