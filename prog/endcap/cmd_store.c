@@ -21,7 +21,7 @@ static void help(void)
         "  --region R          country or part of one (default IN)\n"
         "  --timezone Z        IANA name (default Asia/Kolkata)\n"
         "  --currency C        ISO 4217 code (default INR)\n"
-        "  --language L        of displays: en, hi, ta, te, bn, mr (default en)\n"
+        "  --language L        of displays: en, hi, ta, te, bn, mr (default: the region's)\n"
         "  --data DIR          data directory (default $ENDCAP_DATA or ./endcap-data)\n"
         "  --json              list as JSON, one object a line\n");
 }
@@ -115,7 +115,7 @@ static void print_row(void *user, const struct store_admin_row *row)
 int cmd_store(int argc, char **argv)
 {
     struct options o = {
-        .store = {.region = "IN", .timezone = "Asia/Kolkata", .currency = "INR", .language = "en"},
+        .store = {.region = "IN", .timezone = "Asia/Kolkata", .currency = "INR"},
         .data = NULL};
     int code = read_options(argc, argv, &o);
     if (code >= 0) {

@@ -14,7 +14,10 @@
 #include "fleet_command_http.h"
 #include "fleet_http.h"
 #include "fleet_provision.h"
+#include "gateway_http.h"
 #include "http_openapi.h"
+#include "label_config_http.h"
+#include "section_http.h"
 #include "session_http.h"
 #include "telemetry_http.h"
 
@@ -49,6 +52,9 @@ static void fill_table(struct api *a)
         {face_http_routes, a->pool},
         {fleet_provision_routes, &a->provision},
         {device_binding_http_routes, a->pool},
+        {label_config_http_routes, a->pool},
+        {section_http_routes, a->pool},
+        {gateway_http_routes, a->pool},
         {bulk_http_routes, a->pool},
         {session_http_routes, &a->session},
         {alerts_http_routes, a->pool},

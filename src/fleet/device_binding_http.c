@@ -288,9 +288,9 @@ static enum res move_label(struct http_request *q, struct pg_conn *c,
     pg_params_cstr(&p, place->position);
     enum res r = pg_conn_run(c, move_sql, &p, NULL, why);
     if (r == RES_OK) {
-        r = delivery_configure(c, ids, no_patch, 1, &cause, 0, &count, why);
+        r = delivery_refresh_labels(c, ids, 1, &cause, &count, why); /* items before shadows */
     }
-    return r == RES_OK ? delivery_refresh_labels(c, ids, 1, &cause, &count, why) : r;
+    return r == RES_OK ? delivery_configure(c, ids, no_patch, 1, &cause, 0, &count, why) : r;
 }
 
 static enum res move(struct http_request *q, struct pg_conn *c, json_t **ret_answer,

@@ -253,9 +253,9 @@ static enum res first_content(const struct http_request *q, struct pg_conn *c, c
     pg_params_cstr(&p, http_request_text(q, "gatewayId"));
     enum res r = pg_conn_run(c, label_sql, &p, NULL, why);
     if (r == RES_OK) {
-        r = delivery_configure(c, ids, no_patch, 1, &cause, 0, &count, why);
+        r = delivery_refresh_labels(c, ids, 1, &cause, &count, why);
     }
-    return r == RES_OK ? delivery_refresh_labels(c, ids, 1, &cause, &count, why) : r;
+    return r == RES_OK ? delivery_configure(c, ids, no_patch, 1, &cause, 0, &count, why) : r;
 }
 
 static enum res read_text(const struct fleet_provision *x, const char *name, char *ret_text,

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "region_language.h"
+
 /* Which rule a refused value broke, in the words of the command's options. */
 static void explain(struct pg_conn *c, enum res r, const struct store_admin_new *s, struct err *why)
 {
@@ -50,7 +52,7 @@ enum res store_admin_create(struct pg_conn *c, const struct store_admin_new *s, 
         pg_params_cstr(&p, s->region);
         pg_params_cstr(&p, s->timezone);
         pg_params_cstr(&p, s->currency);
-        pg_params_cstr(&p, s->language);
+        pg_params_cstr(&p, s->language != NULL ? s->language : region_language_of(s->region));
         r = pg_conn_run(
             c,
             "INSERT INTO store (store_id, partner_id, name, region, timezone, currency, "

@@ -4,7 +4,8 @@
 
 #include "pg_conn.h"
 
-/* All needed but partner_name, which is used when the partner does not exist yet (NULL: its id). */
+/* All needed but language and partner_name, which is used when the partner does not exist yet
+ * (NULL: its id). */
 struct store_admin_new {
     const char *store_id;   /* [A-Z0-9-]{3,24} */
     const char *partner_id; /* [A-Z0-9-]{2,24} */
@@ -13,7 +14,7 @@ struct store_admin_new {
     const char *region;   /* "IN-MH": ISO 3166-1 or -2 */
     const char *timezone; /* "Asia/Kolkata" */
     const char *currency; /* "INR" */
-    const char *language; /* "en", "hi", ...: of displays */
+    const char *language; /* "en", "hi", ...: of displays; NULL: its region's (P62) */
 };
 
 /* RES_CONFLICT: there is one; RES_INVALID: a value breaks its rule. Words name the value. */
