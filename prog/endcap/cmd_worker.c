@@ -1,17 +1,27 @@
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "bulk_job.h"
 #include "clock.h"
 #include "commands.h"
+#include "delivery_metrics.h"
+#include "delivery_sender.h"
 #include "dispatch.h"
+#include "price_flip.h"
 #include "service.h"
+#include "shelf.h"
+#include "worker_jobs.h"
 
 #define STEP_MS 250
 
 struct process {
     struct service service;
     struct dispatch *dispatch;
+    struct delivery_sender *sender;
+    struct worker_jobs *jobs;
     struct mqtt_client *mqtt;
+    atomic_bool connected_before;
 };
 
 static void on_connect(void *context)
@@ -20,6 +30,7 @@ static void on_connect(void *context)
     int id;
     enum res r = mqtt_client_subscribe(p->mqtt, "reject/+", &id);
     dispatch_broker_is_new(p->dispatch);
+    delivery_sender_connected(p->sender, atomic_exchange(&p->connected_before, true));
     log_event(LOG_INFO, "broker_connected", LOG_TEXT("subscribed", res_name(r)), LOG_END);
 }
 
@@ -50,16 +61,100 @@ static bool publish(void *user, const char *topic, struct span payload, bool ret
     return mqtt_client_publish(p->mqtt, topic, payload, retain, NULL, NULL) == RES_OK;
 }
 
-static enum res open_dispatch(void *user, struct err *why)
+static enum res publish_to_label(void *user, const char *topic, struct span payload,
+                                 struct span signature)
+{
+    struct process *p = user;
+    struct mqtt_property seal = {SPAN_LIT(SHELF_SIGNATURE_PROPERTY), signature};
+    return mqtt_client_publish(p->mqtt, topic, payload, false, &seal, NULL);
+}
+
+static bool is_connected(void *user)
+{
+    struct process *p = user;
+    return p->mqtt != NULL && mqtt_client_connected(p->mqtt);
+}
+
+static void on_trouble(void *user, const char *why)
+{
+    (void)user;
+    if (why != NULL) {
+        log_event(LOG_ERROR, "sender_failed", LOG_TEXT("why", why), LOG_END);
+    } else {
+        log_event(LOG_INFO, "sender_runs_again", LOG_END);
+    }
+}
+
+/* ---- jobs ---- */
+
+static enum res settle_bulk(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
+{
+    (void)user;
+    return bulk_job_step(c, now_ms, why);
+}
+
+static enum res settle_offline(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
+{
+    (void)user;
+    return bulk_job_step_offline(c, now_ms, why);
+}
+
+static enum res flip_prices(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
+{
+    (void)user;
+    return price_flip_step(c, now_ms, why);
+}
+
+static enum res write_figures(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
+{
+    struct process *p = user;
+    struct delivery_sender_figures figures;
+    (void)now_ms;
+    delivery_sender_figures(p->sender, &figures);
+    return delivery_metrics_write(c, p->service.options.instance, &figures, why);
+}
+
+static enum res write_times(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
+{
+    struct process *p = user;
+    return delivery_metrics_times(c, p->service.options.instance, now_ms, why);
+}
+
+static const struct worker_job jobs[] = {
+    {"bulk", 200, settle_bulk},
+    {"bulk_offline", 10000, settle_offline},
+    {"price_flip", 500, flip_prices},
+    {"delivery_figures", 1000, write_figures},
+    {"delivery_times", DELIVERY_METRICS_WINDOW_MS, write_times},
+};
+
+/* ---- the process ---- */
+
+static enum res open_all(void *user, struct err *why)
 {
     struct process *p = user;
     const struct service *s = &p->service;
-    struct dispatch_settings settings = {.place = s->place,
+    struct dispatch_settings d = {.place = s->place,
+                                  .instance = s->options.instance,
+                                  .platform_key = s->platform_key,
+                                  .user = p,
+                                  .publish = publish};
+    struct delivery_sender_settings l = {.place = s->place,
                                          .instance = s->options.instance,
                                          .platform_key = s->platform_key,
                                          .user = p,
-                                         .publish = publish};
-    return dispatch_new(&settings, &p->dispatch, why);
+                                         .connected = is_connected,
+                                         .publish = publish_to_label,
+                                         .on_trouble = on_trouble};
+    enum res r = p->dispatch == NULL ? dispatch_new(&d, &p->dispatch, why) : RES_OK;
+    if (r == RES_OK && p->sender == NULL) {
+        r = delivery_sender_new(&l, &p->sender, why);
+    }
+    if (r == RES_OK) {
+        r = worker_jobs_start(&s->place, s->options.instance, jobs, sizeof jobs / sizeof jobs[0], p,
+                              &p->jobs, why);
+    }
+    return r;
 }
 
 static enum res connect_broker(struct process *p, struct err *why)
@@ -71,7 +166,10 @@ static enum res connect_broker(struct process *p, struct err *why)
     m.on_disconnect = on_disconnect;
     m.on_message = on_message;
     enum res r = mqtt_client_new(&m, why, &p->mqtt);
-    return r == RES_OK ? mqtt_client_connect(p->mqtt, why) : r;
+    if (r == RES_OK) {
+        r = mqtt_client_connect(p->mqtt, why);
+    }
+    return r == RES_OK ? delivery_sender_start(p->sender, why) : r;
 }
 
 /* One line when trouble begins and one when it is over. */
@@ -99,7 +197,7 @@ static int work(struct process *p)
 static enum res serve(struct process *p, struct err *why)
 {
     int got = 0;
-    enum res r = service_open_when_there(open_dispatch, p, &got, why);
+    enum res r = service_open_when_there(open_all, p, &got, why);
     if (r == RES_OK && got == 0) {
         r = connect_broker(p, why);
     }
@@ -108,6 +206,8 @@ static enum res serve(struct process *p, struct err *why)
         got = work(p);
         log_event(LOG_INFO, "stopping", LOG_INT("signal", got), LOG_END);
     }
+    worker_jobs_stop(p->jobs);
+    delivery_sender_free(p->sender);
     mqtt_client_free(p->mqtt);
     dispatch_free(p->dispatch);
     return r;
@@ -121,8 +221,9 @@ int cmd_worker(int argc, char **argv)
     struct err why = {.text = ""};
     int code = service_read_options(
         argc, argv,
-        "Sends carts their commands and catalogues, notices carts that are gone and sessions that\n"
-        "nobody ends; `endcap up` starts it.\n",
+        "Sends labels what they shall show and carts their commands and catalogues, works off "
+        "bulk\n"
+        "jobs and schedules, and notices what is gone; `endcap up` starts it.\n",
         &o);
     if (code >= 0) {
         return code;

@@ -151,14 +151,13 @@ static void every_event_in_every_state(void **state)
         for (int attempts = least; attempts <= most; attempts++) {
             for (int event = 0; event < 14; event++) {
                 struct delivery was = in_state((enum delivery_state)s, attempts);
+                was.sent_ms = 500; /* no turn is at that time */
                 struct delivery d = was;
                 struct delivery_world w = at(1000 + 1000 * (event % 7), event >= 7);
                 enum delivery_action did = delivery_turn(&d, &w);
                 bool open = delivery_is_open(&was);
                 assert_true(open || did == DELIVERY_REST);
-                assert_int_equal(did == DELIVERY_SEND,
-                                 d.sent_ms != was.sent_ms ||
-                                     (d.state == DELIVERY_SENT && d.attempts != was.attempts));
+                assert_int_equal(did == DELIVERY_SEND, d.sent_ms != was.sent_ms);
                 assert_true(d.attempts <= DELIVERY_SENDS);
                 assert_int_equal(did == DELIVERY_FAIL, open && d.state == DELIVERY_FAILED);
                 assert_true(did != DELIVERY_SEND || w.online);

@@ -7,7 +7,7 @@
  * its own snapshot cannot see. The second looks again. */
 #define IS_DUE                                                                                     \
     "(NOT EXISTS (SELECT FROM label l JOIN delivery d ON d.label_id = l.label_id AND d.kind = "    \
-    "'display' AND d.state IN ('queued', 'sent', 'pending') WHERE l.item_id = i.item_id) "         \
+    "'display' AND d.finished_at IS NULL WHERE l.item_id = i.item_id) "                            \
     "OR i.charge_since <= now() - make_interval(secs => coalesce((s.settings ->> "                 \
     "'riseHoldSeconds')::double precision, " HOLD_TEXT ")))"
 #define HOLD_TEXT "900"
