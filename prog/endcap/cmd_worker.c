@@ -8,6 +8,7 @@
 #include "delivery_metrics.h"
 #include "delivery_sender.h"
 #include "dispatch.h"
+#include "label_config_step.h"
 #include "price_flip.h"
 #include "service.h"
 #include "shelf.h"
@@ -99,6 +100,12 @@ static enum res settle_offline(void *user, struct pg_conn *c, int64_t now_ms, st
     return bulk_job_step_offline(c, now_ms, why);
 }
 
+static enum res configure_labels(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
+{
+    (void)user;
+    return label_config_step(c, now_ms, why);
+}
+
 static enum res flip_prices(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
 {
     (void)user;
@@ -123,6 +130,7 @@ static enum res write_times(void *user, struct pg_conn *c, int64_t now_ms, struc
 static const struct worker_job jobs[] = {
     {"bulk", 200, settle_bulk},
     {"bulk_offline", 10000, settle_offline},
+    {"label_config", 200, configure_labels},
     {"price_flip", 500, flip_prices},
     {"delivery_figures", 1000, write_figures},
     {"delivery_times", DELIVERY_METRICS_WINDOW_MS, write_times},
