@@ -178,7 +178,8 @@ struct label {
     int64_t release_ms;    /* when to ask for their release; INT64_MAX: none to release */
     int64_t answered_ms;   /* when the last answer came */
     uint32_t stuck;        /* answers in a row that released nothing of what they should */
-    int64_t told_drops;
+    int64_t told_drops;    /* of memory.dropped, the part that a status has told ... */
+    int64_t drops_counter; /* ... the last time in this event; 0: none since label_init */
     int64_t refused_ms;
     bool refused_any;
     /* battery */

@@ -286,10 +286,12 @@ void label_event_tick(struct label *l)
     struct flash_queue *q = &l->store.queue;
     int64_t from;
     int64_t to;
-    /* The first drop is told at once, into the place kept for it, more when there is room. */
-    bool first = l->memory.dropped == l->told_drops + 1;
+    /* A drop is told at once, into the place kept for it; what is dropped while that report waits,
+     * when there is room again. */
+    bool waits = l->drops_counter >= flash_queue_first_counter(q);
     if (l->memory.dropped > l->told_drops &&
-        has_room(l, first ? LABEL_EVENTS_MAX : count_max[FLASH_QUEUE_HEALTH])) {
+        has_room(l, waits ? count_max[FLASH_QUEUE_HEALTH] : LABEL_EVENTS_MAX)) {
+        l->drops_counter = flash_queue_next_counter(q);
         report_gap(l, 0, 0);
         l->unsaved = label_save(l) != RES_OK;
     }
