@@ -133,6 +133,9 @@ int64_t label_step(struct label *l, int64_t now_ms)
         l->unsaved = label_save(l) != RES_OK;
         label_due(l, l->unsaved ? now_ms + SAVE_AGAIN_MS : INT64_MAX);
     }
+    if (l->link == LABEL_ASLEEP) {
+        return l->asleep_until_ms;
+    }
     label_due(l, l->link == LABEL_ONLINE ? l->release_ms : INT64_MAX);
     return l->due_ms > now_ms ? l->due_ms : now_ms + 1;
 }

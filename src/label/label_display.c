@@ -237,6 +237,7 @@ static void show(struct label *l)
     l->counts.kept += kept ? 1 : 0;
     if (d.version > 0) {
         acknowledge(l, !kept);
+        label_used(l);
     }
     label_note(l, kept ? LABEL_NOTE_KEPT : LABEL_NOTE_SHOWN, "");
 }

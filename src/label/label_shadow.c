@@ -137,10 +137,12 @@ void label_shadow_state(struct label *l, const struct shelf_state *state, bool w
         l->clock_known = true;
     }
     if (whole) {
+        if (!l->synced) {
+            plan_sync(l); /* later by itself: an answer in between must not put off the status */
+        }
         l->asked = false;
         l->synced = true;
         label_event_released(l, state->events_epoch, state->events_through);
-        plan_sync(l);
     }
     if (state->has_config) {
         label_shadow_config(l, &state->config, true);
