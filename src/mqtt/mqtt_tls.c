@@ -24,10 +24,10 @@ static enum res check_all_readable(const char *ca_file, const char *certificate_
                                    const char *key_file, struct err *why)
 {
     enum res r = check_readable("CA certificate", ca_file, why);
-    if (r == RES_OK) {
+    if (r == RES_OK && certificate_file != NULL) {
         r = check_readable("certificate", certificate_file, why);
     }
-    if (r == RES_OK) {
+    if (r == RES_OK && certificate_file != NULL) {
         r = check_readable("private key", key_file, why);
     }
     return r;
@@ -66,12 +66,14 @@ enum res mqtt_tls_context(const char *ca_file, const char *certificate_file, con
         err_set(why, "%s holds no CA certificate in PEM form", ca_file);
         goto out;
     }
-    if (SSL_CTX_use_certificate_chain_file(context, certificate_file) != 1) {
+    if (certificate_file != NULL &&
+        SSL_CTX_use_certificate_chain_file(context, certificate_file) != 1) {
         err_set(why, "%s holds no certificate in PEM form", certificate_file);
         goto out;
     }
-    if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(context) != 1) {
+    if (certificate_file != NULL &&
+        (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1 ||
+         SSL_CTX_check_private_key(context) != 1)) {
         err_set(why, "%s is not the private key of %s", key_file, certificate_file);
         goto out;
     }

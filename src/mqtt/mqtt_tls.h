@@ -16,6 +16,7 @@
 
 /* A client context that trusts ca_file only, shows the certificate, and accepts a server whose
  * certificate carries `host` (name or address). The caller frees it with SSL_CTX_free.
+ * `certificate_file` and `key_file` NULL: none is shown but what the caller sets on each SSL.
  * RES_IO, RES_CORRUPT, RES_NO_MEMORY with words. */
 MUST_CHECK enum res mqtt_tls_context(const char *ca_file, const char *certificate_file,
                                      const char *key_file, const char *host, struct err *why,
