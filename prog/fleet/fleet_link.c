@@ -204,7 +204,8 @@ void fleet_link_cut(struct fleet_link *link, bool cut)
 {
     struct fleet_link_net *net = link->net;
     link->cut = cut;
-    fleet_loop_change(net->loop, &link->source, cut ? 0 : EPOLLIN);
+    /* Edge-triggered and nothing asked for: a hang-up is told once, not in every turn. */
+    fleet_loop_change(net->loop, &link->source, cut ? EPOLLET : EPOLLIN);
 }
 
 bool fleet_link_is_up(const struct fleet_link *link)
@@ -304,39 +305,36 @@ static void lose_tls(struct fleet_link *link)
 void fleet_link_flush(struct fleet_link *link)
 {
     struct fleet_link_net *net = link->net;
-    if (link->out_size == 0 || link->state < FLEET_LINK_GREETING) {
-        return;
-    }
     uint32_t done = 0;
     uint32_t events = EPOLLIN;
-    while (done < link->out_size && !link->cut) {
+    if (link->out_size == 0 || link->state < FLEET_LINK_GREETING || link->cut) {
+        return;
+    }
+    while (done < link->out_size) {
+        ERR_clear_error();
         errno = 0;
         int wrote = SSL_write(link->ssl, link->out + done, (int)(link->out_size - done));
-        if (wrote > 0) {
-            done += (uint32_t)wrote;
-            continue;
+        if (wrote <= 0) {
+            int error = SSL_get_error(link->ssl, wrote);
+            if (error != SSL_ERROR_WANT_WRITE && error != SSL_ERROR_WANT_READ) {
+                lose_tls(link);
+                return;
+            }
+            events |= EPOLLOUT;
+            break;
         }
-        int error = SSL_get_error(link->ssl, wrote);
-        if (error != SSL_ERROR_WANT_WRITE && error != SSL_ERROR_WANT_READ) {
-            lose_tls(link);
-            return;
-        }
-        events |= error == SSL_ERROR_WANT_WRITE ? EPOLLOUT : 0;
-        break;
+        done += (uint32_t)wrote;
     }
     link->sent_ms = net->loop->now_ms;
-    if (done == link->out_size || link->cut) {
+    if (done == link->out_size) {
         free(link->out);
         link->out = NULL;
         link->out_room = 0;
-        link->out_size = 0;
-    } else if (done > 0) {
+    } else {
         memmove(link->out, link->out + done, link->out_size - done);
-        link->out_size -= done;
     }
-    if (!link->cut) {
-        fleet_loop_change(net->loop, &link->source, events);
-    }
+    link->out_size -= done;
+    fleet_loop_change(net->loop, &link->source, events);
 }
 
 /* --- connecting --- */
@@ -389,9 +387,6 @@ static void begin(struct fleet_link *link)
     }
     link->state = FLEET_LINK_TCP;
     net->shaking++;
-    if (link->cut) {
-        fleet_loop_change(net->loop, &link->source, 0);
-    }
 }
 
 int64_t fleet_link_net_step(struct fleet_link_net *net)
@@ -487,13 +482,19 @@ static void subscribe(struct fleet_link *link)
         size += filters[count++].size + 3;
     }
     if (!begin_packet(link, size, &s)) {
-        lose(link, "no memory");
-        return;
+        return; /* the attempt times out */
     }
     fleet_mqtt_codec_subscribe(&s, SUBSCRIBE_ID, filters, count);
     sent(link, &s);
-    link->next_id = SUBSCRIBE_ID;
-    link->state = FLEET_LINK_SUBSCRIBING;
+}
+
+enum res fleet_link_refresh(struct fleet_link *link)
+{
+    if (link->state != FLEET_LINK_UP) {
+        return RES_UNAVAILABLE;
+    }
+    subscribe(link);
+    return RES_OK;
 }
 
 /* --- receiving --- */
@@ -515,6 +516,8 @@ static void on_connack(struct fleet_link *link, const struct fleet_mqtt_packet *
         link->receive_max = p->receive_max;
         link->packet_bytes_max = p->packet_bytes_max;
         link->keep_alive_s = p->keep_alive_s > 0 ? p->keep_alive_s : link->keep_alive_s;
+        link->next_id = SUBSCRIBE_ID;
+        link->state = FLEET_LINK_SUBSCRIBING;
         subscribe(link);
     }
 }
@@ -522,6 +525,9 @@ static void on_connack(struct fleet_link *link, const struct fleet_mqtt_packet *
 static void on_suback(struct fleet_link *link, const struct fleet_mqtt_packet *p)
 {
     struct fleet_link_net *net = link->net;
+    if (link->state == FLEET_LINK_UP && p->reason < 0x80) {
+        return; /* a refresh */
+    }
     if (link->state != FLEET_LINK_SUBSCRIBING) {
         lose(link, "the broker speaks out of turn");
     } else if (p->reason >= 0x80) {
@@ -669,46 +675,37 @@ static void on_ready(struct fleet_loop_source *source, uint32_t events)
 
 /* --- time --- */
 
-static int64_t keep_alive(struct fleet_link *link, int64_t now_ms)
+int64_t fleet_link_due(const struct fleet_link *link)
 {
-    if (link->ping_ms != 0) {
-        if (now_ms - link->ping_ms < FLEET_LINK_ANSWER_MS_MAX) {
-            return link->ping_ms + FLEET_LINK_ANSWER_MS_MAX;
-        }
-        lose(link, "the broker fell silent");
-        return FLEET_LOOP_NEVER;
+    int64_t due_ms = FLEET_LOOP_NEVER;
+    if (link->state == FLEET_LINK_UP && link->ping_ms != 0) {
+        due_ms = link->ping_ms + FLEET_LINK_ANSWER_MS_MAX;
+    } else if (link->state == FLEET_LINK_UP && link->keep_alive_s != 0) {
+        due_ms = link->sent_ms + (int64_t)link->keep_alive_s * 1000;
+    } else if (link->state >= FLEET_LINK_TCP && link->state < FLEET_LINK_UP) {
+        due_ms = link->started_us / 1000 + FLEET_LINK_ATTEMPT_MS_MAX;
     }
-    int64_t due_ms = link->sent_ms + (int64_t)link->keep_alive_s * 1000;
-    struct sink s;
-    if (link->keep_alive_s == 0) {
-        return FLEET_LOOP_NEVER;
-    }
-    if (now_ms < due_ms || !begin_packet(link, 2, &s)) {
-        return due_ms > now_ms ? due_ms : now_ms + IDLE_MS;
-    }
-    fleet_mqtt_codec_ping(&s);
-    sent(link, &s);
-    link->ping_ms = now_ms;
-    fleet_link_flush(link);
-    return link->state == FLEET_LINK_UP ? now_ms + FLEET_LINK_ANSWER_MS_MAX : FLEET_LOOP_NEVER;
+    return link->orphan_fd > 0 && link->orphan_until_ms < due_ms ? link->orphan_until_ms : due_ms;
 }
 
-int64_t fleet_link_tick(struct fleet_link *link)
+void fleet_link_tick(struct fleet_link *link)
 {
-    struct fleet_link_net *net = link->net;
-    int64_t now_ms = net->loop->now_ms;
-    int64_t due_ms = FLEET_LOOP_NEVER;
-    if (link->state == FLEET_LINK_UP) {
-        due_ms = keep_alive(link, now_ms);
-    } else if (link->state >= FLEET_LINK_TCP) {
-        due_ms = link->started_us / 1000 + FLEET_LINK_ATTEMPT_MS_MAX;
-        if (now_ms >= due_ms) {
-            lose(link, "the broker does not answer");
-            due_ms = FLEET_LOOP_NEVER;
-        }
-    }
+    int64_t now_ms = link->net->loop->now_ms;
+    struct sink s;
     if (link->orphan_fd > 0 && now_ms >= link->orphan_until_ms) {
         close_orphan(link);
     }
-    return link->orphan_fd > 0 && link->orphan_until_ms < due_ms ? link->orphan_until_ms : due_ms;
+    if (now_ms < fleet_link_due(link)) {
+        return;
+    }
+    if (link->state != FLEET_LINK_UP) {
+        lose(link, "the broker does not answer");
+    } else if (link->ping_ms != 0) {
+        lose(link, "the broker fell silent");
+    } else if (begin_packet(link, 2, &s)) {
+        fleet_mqtt_codec_ping(&s);
+        sent(link, &s);
+        link->ping_ms = now_ms;
+        fleet_link_flush(link);
+    }
 }

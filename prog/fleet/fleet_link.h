@@ -144,11 +144,17 @@ MUST_CHECK enum res fleet_link_publish(struct fleet_link *link, struct span topi
 void fleet_link_flush(struct fleet_link *link);
 /* Ends attempt or connection, with a DISCONNECT when `politely`; `down` is not called. */
 void fleet_link_drop(struct fleet_link *link, bool politely);
-/* The network dies and nobody is told: sent bytes go nowhere, none arrive, attempts time out. False
- * ends it for the next attempt. */
+/* The network dies and nobody is told: what is sent stays here, nothing arrives, deadlines run.
+ * False: what waited goes on its way, as TCP would see to. Meant for a link that is up; what was
+ * cut and is then dropped or lost keeps its descriptor for FLEET_LINK_ORPHAN_MS or until the next
+ * connection is up, as the broker would not hear of that end either. */
 void fleet_link_cut(struct fleet_link *link, bool cut);
-/* Deadlines and keep-alive, when due. Returns when it wants to be called again at the latest. */
-int64_t fleet_link_tick(struct fleet_link *link);
+/* Subscribes again, so that retained messages come again. RES_UNAVAILABLE: not up. */
+MUST_CHECK enum res fleet_link_refresh(struct fleet_link *link);
+/* When fleet_link_tick wants to be called. */
+int64_t fleet_link_due(const struct fleet_link *link);
+/* Deadlines and keep-alive; may call `down`. */
+void fleet_link_tick(struct fleet_link *link);
 bool fleet_link_is_up(const struct fleet_link *link);
 
 #endif
