@@ -158,6 +158,7 @@ static void clear(struct fleet_link *link)
     link->out_room = 0;
     link->ping_ms = 0;
     link->in_flight = 0;
+    link->cut = false; /* of this connection; the next one is another */
     link->state = FLEET_LINK_IDLE;
 }
 

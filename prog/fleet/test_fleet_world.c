@@ -367,7 +367,11 @@ void world_refused(struct world *w, const char *request, const char *words)
 static void must_be_done(struct world *w, json_t *answer, const char *request)
 {
     if (!json_is_true(json_object_get(answer, "done"))) {
-        (void)fprintf(stderr, "%.200s: %s\n", request, json_dumps(answer, JSON_COMPACT));
+        const json_t *missing = json_array_get(json_object_get(answer, "missing"), 0);
+        json_t *dump = world_ask(w, "{\"get\":\"dump\",\"on\":\"%s\"}",
+                                 missing == NULL ? "1%" : json_string_value(missing));
+        (void)fprintf(stderr, "%.200s: %s\nthe first of them: %s\n", request,
+                      json_dumps(answer, JSON_COMPACT), json_dumps(dump, JSON_COMPACT));
         die(w, "what was waited for does not come");
     }
     json_decref(answer);
