@@ -19,7 +19,5 @@ void wire_docs_asyncapi(FILE *out);
 void wire_docs_vectors(FILE *out, const struct wire_vectors *vectors);
 /* The fuzzer's dictionary: names of fields and enum members. */
 void wire_docs_dictionary(FILE *out);
-/* "text" in JSON. */
-void wire_docs_quote(FILE *out, const char *text);
 
 #endif

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "docs_page.h"
 #include "json.h"
 #include "money.h"
 #include "wire_catalog.h"
@@ -284,9 +285,9 @@ static void put_vector_json(FILE *out, const struct wire_vector *v)
     memcpy(text, v->frame, body);
     text[body] = '\0';
     fputs("    {\"title\": ", out);
-    wire_docs_quote(out, v->title);
+    docs_page_quote(out, v->title);
     fprintf(out, ",\n     \"topic\": \"%s\",\n     \"body\": ", v->topic);
-    wire_docs_quote(out, text);
+    docs_page_quote(out, text);
     fputs(",\n     \"signature\": \"", out);
     put_hex(out, v->frame + body, WIRE_SIGNATURE_BYTES);
     fputs("\",\n     \"frame\": \"", out);

@@ -1,21 +1,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "docs_page.h"
 #include "money.h"
 #include "wire_catalog.h"
 #include "wire_docs.h"
-
-void wire_docs_quote(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\') {
-            fputc('\\', out);
-        }
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
 
 static void put_money(FILE *out, int64_t minor)
 {
@@ -43,7 +32,7 @@ static void put_required(FILE *out, struct wire_fields header, struct wire_field
         for (size_t i = 0; i < both[part].count; i++) {
             if (both[part].fields[i].required) {
                 fputs(comma, out);
-                wire_docs_quote(out, both[part].fields[i].name);
+                docs_page_quote(out, both[part].fields[i].name);
                 comma = ", ";
             }
         }
@@ -71,13 +60,13 @@ static void put_text(FILE *out, const struct wire_field *f)
     fprintf(out, "\"type\": \"string\", \"minLength\": %d, \"maxLength\": %" PRId64,
             f->kind == WIRE_KIND_NAME ? 1 : (int)f->min, f->max);
     fputs(", \"pattern\": ", out);
-    wire_docs_quote(out, wire_catalog_kind(f->kind)->pattern);
+    docs_page_quote(out, wire_catalog_kind(f->kind)->pattern);
 }
 
 static void put_field(FILE *out, const struct wire_field *f, int depth)
 {
     indent(out, depth);
-    wire_docs_quote(out, f->name);
+    docs_page_quote(out, f->name);
     fputs(": {", out);
     if (f->kind == WIRE_KIND_INT) {
         fprintf(out, "\"type\": \"integer\", \"minimum\": %" PRId64 ", \"maximum\": %" PRId64,
@@ -93,12 +82,12 @@ static void put_field(FILE *out, const struct wire_field *f, int depth)
         fputs("\"enum\": [", out);
         for (size_t i = 0; f->names[i] != NULL; i++) {
             fputs(i > 0 ? ", " : "", out);
-            wire_docs_quote(out, f->names[i]);
+            docs_page_quote(out, f->names[i]);
         }
         fputs("]", out);
     } else if (f->kind == WIRE_KIND_TIME) {
         fputs("\"type\": \"string\", \"format\": \"date-time\", \"pattern\": ", out);
-        wire_docs_quote(out, wire_catalog_kind(f->kind)->pattern);
+        docs_page_quote(out, wire_catalog_kind(f->kind)->pattern);
     } else if (f->kind == WIRE_KIND_ITEMS) {
         put_items(out, f, depth);
     } else {
@@ -107,7 +96,7 @@ static void put_field(FILE *out, const struct wire_field *f, int depth)
     fputs(",\n", out);
     indent(out, depth + 1);
     fputs("\"description\": ", out);
-    wire_docs_quote(out, f->doc);
+    docs_page_quote(out, f->doc);
     fputs("}", out);
 }
 
@@ -126,14 +115,14 @@ void wire_docs_schema(FILE *out, enum wire_type type)
     fprintf(out, "  \"$id\": \"urn:endcap:wire:%d:%s\",\n  \"title\": \"%s\",\n", WIRE_VERSION,
             m->name, m->name);
     fputs("  \"description\": ", out);
-    wire_docs_quote(out, m->doc);
+    docs_page_quote(out, m->doc);
     fputs(",\n  \"$comment\": ", out);
-    wire_docs_quote(out,
+    docs_page_quote(out,
                     "Lengths are counted in bytes on the wire. Unknown members are tolerated.");
     fputs(",\n  \"x-rules\": [", out);
     for (size_t i = 0; m->rules[i] != NULL; i++) {
         fputs(i > 0 ? ",\n    " : "\n    ", out);
-        wire_docs_quote(out, m->rules[i]);
+        docs_page_quote(out, m->rules[i]);
     }
     fputs("\n  ],\n  \"type\": \"object\",\n  \"required\": ", out);
     put_required(out, m->header, m->body, "\"v\", \"type\"");
@@ -183,7 +172,7 @@ static void put_channel(FILE *out, const struct channel *c)
 {
     fprintf(out, "    \"%s\": {\n      \"address\": \"%s\",\n      \"description\": ", c->name,
             c->address);
-    wire_docs_quote(out, c->doc);
+    docs_page_quote(out, c->doc);
     fputs(",\n      \"parameters\": {", out);
     if (c->first == WIRE_CATALOGUE) {
         fputs("\"storeId\": {\"description\": \"The cart's own store.\"}, \"chunk\": "
@@ -224,7 +213,7 @@ static void put_message(FILE *out, enum wire_type type)
     const struct wire_message *m = wire_catalog_message(type);
     fprintf(out, "      \"%s\": {\n        \"name\": \"%s\",\n        \"summary\": ", m->name,
             m->name);
-    wire_docs_quote(out, m->doc);
+    docs_page_quote(out, m->doc);
     fprintf(out,
             ",\n        \"contentType\": \"application/json\",\n        \"payload\": {\"$ref\": "
             "\"schema/%s.json\"},\n        \"x-frame\": {\"bytesMin\": %d, \"bytesMax\": %zu, "
@@ -237,7 +226,7 @@ void wire_docs_asyncapi(FILE *out)
     fputs("{\n  \"asyncapi\": \"3.0.0\",\n  \"info\": {\n    \"title\": \"Endcap cart wire\",\n",
           out);
     fprintf(out, "    \"version\": \"%d.0.0\",\n    \"description\": ", WIRE_VERSION);
-    wire_docs_quote(out, "What a cart and the platform say to each other, from the cart's side. A "
+    docs_page_quote(out, "What a cart and the platform say to each other, from the cart's side. A "
                          "frame is the JSON body that the payload schema describes, padded with "
                          "spaces, followed by 64 raw bytes: the ECDSA P-256 signature r || s over "
                          "the body. docs/wire.md has the rules of delivery and test vectors.");
