@@ -28,3 +28,4 @@ CALL let_process('endcap_worker', 'pos_sync');
 GRANT SELECT, INSERT ON pos_sync TO endcap_worker, endcap_api, endcap_admin;
 GRANT SELECT, INSERT ON catalogue_import TO endcap_worker;
 GRANT INSERT ON item TO endcap_worker;
+GRANT DELETE ON translation_gap TO endcap_api, endcap_admin;

@@ -172,7 +172,7 @@ static void refuses_what_only_the_database_knows(void **state)
     assert_int_equal(
         import("STORE-E", "sku,gtin,name,price\nA,4006381333931,Pen,12.01\n", false, &seen, &s),
         RES_OK);
-    assert_string_equal(seen.reason, "is above the MRP");
+    assert_string_equal(seen.reason, "must be at most 12.00, the maximum retail price");
     assert_int_equal(s.refused, 1);
     assert_int_equal(
         number("SELECT price_minor FROM item WHERE store_id = 'STORE-E' AND sku = 'A'"), 1000);
