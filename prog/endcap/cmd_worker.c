@@ -8,7 +8,9 @@
 #include "delivery_metrics.h"
 #include "delivery_sender.h"
 #include "dispatch.h"
+#include "file.h"
 #include "label_config_step.h"
+#include "pos_step.h"
 #include "price_flip.h"
 #include "service.h"
 #include "shelf.h"
@@ -106,6 +108,14 @@ static enum res configure_labels(void *user, struct pg_conn *c, int64_t now_ms, 
     return label_config_step(c, now_ms, why);
 }
 
+static enum res take_pos_files(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
+{
+    const struct process *p = user;
+    char drop[FILE_PATH_BYTES_MAX];
+    enum res r = file_path(drop, why, "%s/pos", p->service.root);
+    return r == RES_OK ? pos_step(drop, c, now_ms, why) : r;
+}
+
 static enum res flip_prices(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
 {
     (void)user;
@@ -132,6 +142,7 @@ static const struct worker_job jobs[] = {
     {"bulk_offline", 10000, settle_offline},
     {"label_config", 200, configure_labels},
     {"price_flip", 500, flip_prices},
+    {"pos", POS_STEP_EVERY_MS, take_pos_files},
     {"delivery_figures", 1000, write_figures},
     {"delivery_times", DELIVERY_METRICS_WINDOW_MS, write_times},
 };

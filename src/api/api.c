@@ -17,6 +17,7 @@
 #include "gateway_http.h"
 #include "http_openapi.h"
 #include "label_config_http.h"
+#include "pos_http.h"
 #include "section_http.h"
 #include "session_http.h"
 #include "telemetry_http.h"
@@ -58,6 +59,7 @@ static void fill_table(struct api *a)
         {bulk_http_routes, a->pool},
         {session_http_routes, &a->session},
         {alerts_http_routes, a->pool},
+        {pos_http_routes, a->pool},
         {telemetry_http_routes, a->telemetry},
         {dead_letter_http_routes, a->pool},
         {api_summary_routes, &a->system},

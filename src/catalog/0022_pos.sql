@@ -29,3 +29,4 @@ GRANT SELECT, INSERT ON pos_sync TO endcap_worker, endcap_api, endcap_admin;
 GRANT SELECT, INSERT ON catalogue_import TO endcap_worker;
 GRANT INSERT ON item TO endcap_worker;
 GRANT DELETE ON translation_gap TO endcap_api, endcap_admin;
+CALL let_process('endcap_worker', 'catalogue_import');

@@ -1,6 +1,7 @@
 #include "pos_sync.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "alert_raise.h"
@@ -198,11 +199,12 @@ static enum res take_in(struct sync *s)
                                                      .refused = note_refusal,
                                                      .user = s};
     struct err words = {""};
+    struct span csv = s->order->csv.size == 0 ? SPAN_LIT("\n") : s->order->csv;
     union {
-        const void *in;
+        const uint8_t *in;
         void *out;
-    } same = {.in = s->order->csv.size == 0 ? "\n" : s->order->csv.data};
-    FILE *in = fmemopen(same.out, s->order->csv.size == 0 ? 1 : s->order->csv.size, "r");
+    } same = {.in = csv.data};
+    FILE *in = fmemopen(same.out, csv.size, "r");
     if (in == NULL) {
         err_set(s->why, "out of memory for a synchronisation");
         return RES_NO_MEMORY;

@@ -60,7 +60,7 @@ static enum res ensure_database(struct pg_conn *c, struct err *why)
                             " TO endcap_ingest, endcap_api, endcap_worker, endcap_admin;"
                             /* imports wait in a temporary table */
                             "GRANT TEMPORARY ON DATABASE " MODEL_DATABASE
-                            " TO endcap_api, endcap_admin;"
+                            " TO endcap_worker, endcap_api, endcap_admin;"
                             "ALTER DATABASE " MODEL_DATABASE " SET search_path = " MODEL_SCHEMA,
                             why);
     }
