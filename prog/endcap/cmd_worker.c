@@ -12,11 +12,12 @@
 #include "label_config_step.h"
 #include "pos_step.h"
 #include "price_flip.h"
+#include "pricing_step.h"
 #include "service.h"
 #include "shelf.h"
 #include "worker_jobs.h"
 
-#define STEP_MS 250
+#define STEP_MS 50 /* a new catalogue waits no longer */
 
 struct process {
     struct service service;
@@ -90,36 +91,12 @@ static void on_trouble(void *user, const char *why)
 
 /* ---- jobs ---- */
 
-static enum res settle_bulk(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
-{
-    (void)user;
-    return bulk_job_step(c, now_ms, why);
-}
-
-static enum res settle_offline(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
-{
-    (void)user;
-    return bulk_job_step_offline(c, now_ms, why);
-}
-
-static enum res configure_labels(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
-{
-    (void)user;
-    return label_config_step(c, now_ms, why);
-}
-
 static enum res take_pos_files(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
 {
     const struct process *p = user;
     char drop[FILE_PATH_BYTES_MAX];
     enum res r = file_path(drop, why, "%s/pos", p->service.root);
     return r == RES_OK ? pos_step(drop, c, now_ms, why) : r;
-}
-
-static enum res flip_prices(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
-{
-    (void)user;
-    return price_flip_step(c, now_ms, why);
 }
 
 static enum res write_figures(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
@@ -138,13 +115,16 @@ static enum res write_times(void *user, struct pg_conn *c, int64_t now_ms, struc
 }
 
 static const struct worker_job jobs[] = {
-    {"bulk", 200, settle_bulk},
-    {"bulk_offline", 10000, settle_offline},
-    {"label_config", 200, configure_labels},
-    {"price_flip", 500, flip_prices},
-    {"pos", POS_STEP_EVERY_MS, take_pos_files},
-    {"delivery_figures", 1000, write_figures},
-    {"delivery_times", DELIVERY_METRICS_WINDOW_MS, write_times},
+    {"pricing_bulk", PRICING_STEP_BULK_MS, pricing_step_bulk, NULL},
+    {"pricing_schedule", PRICING_STEP_SCHEDULE_MS, pricing_step_schedule, NULL},
+    {"pricing_rules", PRICING_STEP_RULES_MS, pricing_step_rules, NULL},
+    {"price_flip", PRICING_STEP_FLIP_MS, price_flip_step, NULL},
+    {"label_config", 200, label_config_step, NULL},
+    {"bulk", PRICING_STEP_SETTLE_MS, bulk_job_step, NULL},
+    {"bulk_offline", PRICING_STEP_OFFLINE_MS, bulk_job_step_offline, NULL},
+    {"pos", POS_STEP_EVERY_MS, NULL, take_pos_files},
+    {"delivery_figures", 1000, NULL, write_figures},
+    {"delivery_times", DELIVERY_METRICS_WINDOW_MS, NULL, write_times},
 };
 
 /* ---- the process ---- */

@@ -58,12 +58,14 @@ static enum res do_job(struct worker_jobs *w, const struct worker_job *job, stru
         r = pg_conn_reconnect(w->conn, why);
     }
     if (r == RES_OK) {
-        r = job->step(w->user, w->conn, clock_utc_ms(), why);
+        int64_t now_ms = clock_utc_ms();
+        r = job->step != NULL ? job->step(w->conn, now_ms, why)
+                              : job->step_of(w->user, w->conn, now_ms, why);
     }
     if (r != RES_OK) {
         clear_transaction(w);
     }
-    return r;
+    return r == RES_AGAIN ? RES_OK : r;
 }
 
 static void tell(struct worker_jobs *w, size_t i, enum res r, const struct err *why)

@@ -10,8 +10,9 @@
 struct worker_job {
     const char *name;
     int64_t every_ms;
-    /* Leaves no transaction open when it answers RES_OK. */
-    enum res (*step)(void *user, struct pg_conn *c, int64_t now_ms, struct err *why);
+    /* One of the two. Leaves no transaction open when it answers RES_OK; RES_AGAIN: next time. */
+    enum res (*step)(struct pg_conn *c, int64_t now_ms, struct err *why);
+    enum res (*step_of)(void *user, struct pg_conn *c, int64_t now_ms, struct err *why);
 };
 
 struct worker_jobs; /* opaque */

@@ -30,7 +30,8 @@ static const char read_items[] =
     "FROM offered o LEFT JOIN sold USING (item_id)), "
     "chosen AS (SELECT * FROM ranked ORDER BY quantity DESC, spread, source_position NULLS LAST, "
     "gtin LIMIT $2) "
-    "SELECT gtin, sku, coalesce(name ->> primary_language, name ->> 'en'), price_minor, "
+    "SELECT gtin, sku, coalesce(name ->> primary_language, name ->> 'en'), "
+    "coalesce(charge_minor, price_minor), "
     "coalesce(expected_weight_g, 0), per_kg FROM chosen ORDER BY gtin";
 
 /* The cart's display takes no control characters, quotes or backslashes (docs/wire.md). */

@@ -1,31 +1,31 @@
 #include "dispatch.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "catalog_top.h"
+#include "dispatch_catalogue.h"
 #include "downlink.h"
 #include "pg_rows.h"
 
-#define COMMAND_EVERY_MS   250
-#define CATALOGUE_EVERY_MS 1000
-#define SLOW_EVERY_MS      5000
-#define METRICS_EVERY_MS   1000
-#define COMMANDS_MAX       500 /* a step */
-#define COLUMN_BYTES_MAX   65536
+#define COMMAND_EVERY_MS 250
+#define SLOW_EVERY_MS    5000
+#define METRICS_EVERY_MS 1000
+#define COMMANDS_MAX     500 /* a step */
+#define COLUMN_BYTES_MAX 65536
 
 struct dispatch {
     struct dispatch_settings settings;
     struct pg_conn *conn;
     struct platform_signer *signer;
     struct downlink downlink;
+    struct dispatch_catalogue *catalogue;
+    bool listening;
     bool broken; /* the connection must be made anew */
     int64_t commands_ms;
-    int64_t catalogues_ms;
     int64_t slow_ms;
     int64_t metrics_ms;
     _Atomic bool broker_is_new;
@@ -101,6 +101,11 @@ enum res dispatch_new(const struct dispatch_settings *settings, struct dispatch 
         downlink_init(&d->downlink, d->signer);
         res = model_connect(&settings->place, MODEL_WORKER, settings->instance, 0, &d->conn, why);
     }
+    if (res == RES_OK) {
+        struct dispatch_catalogue_settings c = {
+            .conn = d->conn, .downlink = &d->downlink, .dispatch = &d->settings};
+        res = dispatch_catalogue_new(&c, &d->catalogue);
+    }
     if (res != RES_OK) {
         dispatch_free(d);
         return res;
@@ -112,6 +117,7 @@ enum res dispatch_new(const struct dispatch_settings *settings, struct dispatch 
 void dispatch_free(struct dispatch *d)
 {
     if (d != NULL) {
+        dispatch_catalogue_free(d->catalogue);
         pg_conn_close(d->conn);
         platform_signer_close(d->signer);
         free(d);
@@ -204,73 +210,14 @@ static enum res step_commands(struct dispatch *d, int64_t now_ms, struct err *wh
     return RES_OK;
 }
 
-/* Chunks that the version before had and this one has not: an empty retained message ends them. */
-static bool clear_chunks(struct dispatch *d, const char *store_id, size_t from, int64_t to)
-{
-    bool sent = true;
-    for (int64_t chunk = (int64_t)from; chunk < to && sent; chunk++) {
-        char topic[DOWNLINK_TOPIC_BYTES];
-        (void)snprintf(topic, sizeof topic, "store/%s/catalogue/%" PRId64, store_id, chunk);
-        sent = d->settings.publish(d->settings.user, topic, SPAN_LIT(""), true);
-    }
-    return sent;
-}
-
-static enum res publish_catalogue(struct dispatch *d, const char *store_id, int64_t chunks_before,
-                                  int64_t now_ms, struct err *why)
-{
-    static struct wire_downlink m; /* large; one thread */
-    struct catalog_top top;
-    enum res res = catalog_top_read(d->conn, store_id, d->settings.catalogue_items, &top, why);
-    if (res != RES_OK) {
-        return res;
-    }
-    bool sent = true;
-    for (size_t i = 0; i < top.chunk_count && sent && res == RES_OK; i++) {
-        wire_downlink_init(&m, WIRE_CATALOGUE);
-        m.time_ms = now_ms;
-        catalog_top_chunk(&top, i, &m.catalogue);
-        res = downlink_make(&d->downlink, &m);
-        sent = res == RES_OK && d->settings.publish(d->settings.user, d->downlink.topic,
-                                                    downlink_frame(&d->downlink), true);
-    }
-    sent = sent && clear_chunks(d, store_id, top.chunk_count, chunks_before);
-    if (res == RES_OK && sent) {
-        res = catalog_top_published(d->conn, &top, why);
-        d->figures.catalogues++;
-    } else if (res != RES_OK) {
-        err_set(why, "the catalogue of store %s cannot be put into messages: %s", store_id,
-                res_name(res));
-    }
-    catalog_top_deinit(&top);
-    return res == RES_OK && !sent ? RES_AGAIN : res;
-}
-
 static enum res step_catalogues(struct dispatch *d, int64_t now_ms, struct err *why)
 {
     bool all = atomic_exchange(&d->broker_is_new, false);
-    struct pg_params params;
-    pg_params_init(&params);
-    pg_params_bool(&params, all);
-    PGresult *rows = NULL;
-    enum res res = pg_conn_run(d->conn,
-                               "SELECT store_id::text, chunk_count FROM catalogue_version "
-                               "WHERE $1 OR version > published_version ORDER BY store_id",
-                               &params, &rows, why);
-    enum res worst = res;
-    for (int i = 0; res == RES_OK && i < PQntuples(rows); i++) {
-        char store_id[25];
-        enum res one = span_copy_text(pg_get_span(rows, i, 0), store_id, sizeof store_id);
-        if (one == RES_OK) {
-            one = publish_catalogue(d, store_id, pg_get_i64(rows, i, 1), now_ms, why);
-        }
-        worst = one != RES_OK ? one : worst; /* one store's trouble is not the others' */
-    }
-    PQclear(rows);
-    if (worst != RES_OK && all) {
+    enum res res = dispatch_catalogue_step(d->catalogue, now_ms, all, &d->figures.catalogues, why);
+    if (res != RES_OK && all) {
         atomic_store(&d->broker_is_new, true);
     }
-    return worst == RES_AGAIN ? RES_OK : worst;
+    return res == RES_AGAIN ? RES_OK : res;
 }
 
 static enum res step_slow(struct dispatch *d, struct err *why)
@@ -354,7 +301,7 @@ static enum res do_due(struct dispatch *d, int64_t now_ms, struct err *why)
     if (res == RES_OK && due(&d->slow_ms, SLOW_EVERY_MS, now_ms)) {
         res = step_slow(d, why);
     }
-    if (res == RES_OK && due(&d->catalogues_ms, CATALOGUE_EVERY_MS, now_ms)) {
+    if (res == RES_OK) {
         res = step_catalogues(d, now_ms, why);
     }
     return res;
@@ -368,8 +315,16 @@ enum res dispatch_step(struct dispatch *d, int64_t now_ms, struct err *why)
             return res;
         }
         d->broken = false;
+        d->listening = false;
     }
-    enum res res = do_due(d, now_ms, why);
+    enum res res = RES_OK;
+    if (!d->listening) {
+        res = dispatch_catalogue_listen(d->catalogue, why);
+        d->listening = res == RES_OK;
+    }
+    if (res == RES_OK) {
+        res = do_due(d, now_ms, why);
+    }
     d->broken = res == RES_UNAVAILABLE || !pg_conn_alive(d->conn);
     return res;
 }

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "dispatch.h"
+#include "dispatch_catalogue.h"
 #include "ecdsa.h"
 #include "gtin.h"
 #include "pg_fixture.h"
@@ -31,6 +31,7 @@ static struct {
     int64_t kind;
     int64_t chunks;
     size_t items;
+    int64_t price; /* of the first item */
 } published[PUBLISHED_MAX];
 static size_t published_count;
 static bool broker_is_away;
@@ -61,6 +62,7 @@ static bool publish(void *user, const char *topic, struct span payload, bool ret
         } else {
             published[published_count].chunks = d.catalogue.chunks;
             published[published_count].items = d.catalogue.item_count;
+            published[published_count].price = d.catalogue.items[0].price;
         }
     }
     published_count++;
@@ -69,17 +71,22 @@ static bool publish(void *user, const char *topic, struct span payload, bool ret
 
 static int64_t clock_step;
 
-/* Every part is due at each step: the clock goes on by ten seconds. */
-static void step(void)
+static void step_after(int64_t ms)
 {
     struct err why = {""};
     struct timespec t;
     (void)clock_gettime(CLOCK_REALTIME, &t);
-    clock_step += 10000;
+    clock_step += ms;
     enum res r = dispatch_step(dispatch, (int64_t)t.tv_sec * 1000 + clock_step, &why);
     if (r != RES_OK) {
         fail_msg("%s", why.text);
     }
+}
+
+/* Every part is due at each step: the clock goes on by ten seconds. */
+static void step(void)
+{
+    step_after(10000);
 }
 
 static int fresh(void **state)
@@ -280,6 +287,61 @@ static void a_catalogue_that_could_not_be_sent_is_sent_later(void **state)
     assert_int_equal(number("SELECT published_version FROM catalogue_version"), 1);
 }
 
+#define PUBLISHED "SELECT published_version FROM catalogue_version"
+
+static void a_version_that_brings_nothing_new_is_noted_without_a_word(void **state)
+{
+    (void)state;
+    add_items(3);
+    pg_fixture_sql(super, "INSERT INTO catalogue_version (store_id, version, item_count) "
+                          "VALUES ('STORE-1', 1, 3)");
+    step();
+    assert_int_equal(published_count, 1);
+    pg_fixture_sql(super, "UPDATE catalogue_version SET version = 2");
+    step();
+    assert_int_equal(published_count, 1);
+    assert_int_equal(number(PUBLISHED), 2);
+    /* another worker gave the carts something else meanwhile */
+    pg_fixture_sql(super, "UPDATE catalogue_version SET version = 4, published_version = 3");
+    step();
+    assert_int_equal(published_count, 2);
+    pg_fixture_sql(super,
+                   "UPDATE catalogue_version SET version = 5; UPDATE item SET price_minor = 99");
+    step();
+    assert_int_equal(published_count, 3);
+    assert_int_equal(number(PUBLISHED), 5);
+}
+
+static void versions_in_quick_succession_are_put_together(void **state)
+{
+    (void)state;
+    add_items(3);
+    pg_fixture_sql(super, "INSERT INTO catalogue_version (store_id, version, item_count) "
+                          "VALUES ('STORE-1', 1, 3)");
+    step();
+    for (int i = 0; i < 9; i++) {
+        pg_fixture_sql(super, "UPDATE catalogue_version SET version = version + 1; "
+                              "UPDATE item SET price_minor = price_minor + 1");
+        step_after(i == 0 ? DISPATCH_CATALOGUE_GAP_MS : 0);
+    }
+    assert_int_equal(published_count, 2); /* the first at once */
+    assert_int_equal(number(PUBLISHED), 2);
+    step_after(DISPATCH_CATALOGUE_GAP_MS);
+    assert_int_equal(published_count, 3);
+    assert_int_equal(number(PUBLISHED), 10);
+}
+
+static void carts_are_given_what_is_charged(void **state)
+{
+    (void)state;
+    add_items(1);
+    pg_fixture_sql(super,
+                   "INSERT INTO catalogue_version (store_id, version, item_count) VALUES "
+                   "('STORE-1', 1, 1); UPDATE item SET price_minor = 500, charge_minor = 450");
+    step();
+    assert_int_equal(published[0].price, 450);
+}
+
 static void writes_its_figures(void **state)
 {
     (void)state;
@@ -325,6 +387,9 @@ int main(void)
         cmocka_unit_test_setup(a_silent_session_is_abandoned_and_its_streams_say_so, fresh),
         cmocka_unit_test_setup(a_catalogue_is_published_retained_when_it_changed, fresh),
         cmocka_unit_test_setup(a_catalogue_that_could_not_be_sent_is_sent_later, fresh),
+        cmocka_unit_test_setup(a_version_that_brings_nothing_new_is_noted_without_a_word, fresh),
+        cmocka_unit_test_setup(versions_in_quick_succession_are_put_together, fresh),
+        cmocka_unit_test_setup(carts_are_given_what_is_charged, fresh),
         cmocka_unit_test_setup(writes_its_figures, fresh),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

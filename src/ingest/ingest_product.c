@@ -8,7 +8,8 @@
 #define NAME_BYTES_MAX   96
 
 static const char items_sql[] =
-    "SELECT i.n, t.sku, t.name ->> 'en', t.price_minor, t.currency::text, t.expected_weight_g, "
+    "SELECT i.n, t.sku, t.name ->> 'en', coalesce(t.charge_minor, t.price_minor), "
+    "t.currency::text, t.expected_weight_g, "
     "t.per_kg FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS i(n, store, region, "
     "gtin) LEFT JOIN LATERAL (SELECT * FROM item WHERE item.gtin = i.gtin "
     "AND item.deleted_at IS NULL AND (item.store_id = i.store "
