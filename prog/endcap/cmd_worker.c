@@ -9,6 +9,8 @@
 #include "delivery_sender.h"
 #include "dispatch.h"
 #include "file.h"
+#include "fleet_rotation.h"
+#include "fleet_step.h"
 #include "label_config_step.h"
 #include "pos_step.h"
 #include "price_flip.h"
@@ -99,6 +101,19 @@ static enum res take_pos_files(void *user, struct pg_conn *c, int64_t now_ms, st
     return r == RES_OK ? pos_step(drop, c, now_ms, why) : r;
 }
 
+static enum res renew_certificates(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
+{
+    const struct process *p = user;
+    char ca[FILE_PATH_BYTES_MAX];
+    char broker[FILE_PATH_BYTES_MAX];
+    const struct fleet_rotation_settings settings = {ca, broker};
+    enum res r = file_path(ca, why, "%s/ca", p->service.root);
+    if (r == RES_OK) {
+        r = file_path(broker, why, "%s/broker", p->service.root);
+    }
+    return r == RES_OK ? fleet_rotation_step(&settings, c, now_ms, why) : r;
+}
+
 static enum res write_figures(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
 {
     struct process *p = user;
@@ -120,6 +135,10 @@ static const struct worker_job jobs[] = {
     {"pricing_rules", PRICING_STEP_RULES_MS, pricing_step_rules, NULL},
     {"price_flip", PRICING_STEP_FLIP_MS, price_flip_step, NULL},
     {"label_config", 200, label_config_step, NULL},
+    {"presence", 10000, fleet_step_presence, NULL},
+    {"battery_days", 600000, fleet_step_battery, NULL},
+    {"certificates", 3600000, fleet_step_certificates, NULL},
+    {"certificate_renewal", 5000, NULL, renew_certificates},
     {"bulk", PRICING_STEP_SETTLE_MS, bulk_job_step, NULL},
     {"bulk_offline", PRICING_STEP_OFFLINE_MS, bulk_job_step_offline, NULL},
     {"pos", POS_STEP_EVERY_MS, NULL, take_pos_files},

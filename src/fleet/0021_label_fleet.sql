@@ -95,3 +95,20 @@ FROM cart c JOIN store s USING (store_id)
 WHERE c.retired_at IS NULL;
 COMMENT ON VIEW device IS 'Labels and carts in service: what GET /api/devices shows. A label is asleep until it is an interval overdue.';
 GRANT SELECT ON device TO endcap_api, endcap_worker, endcap_admin;
+
+-- A certificate renewal under way; gone when the new one was used.
+CREATE TABLE label_renewal (
+    label_id label_id PRIMARY KEY REFERENCES label,
+    store_id store_id NOT NULL REFERENCES store,
+    number bigint NOT NULL CHECK (number >= 1),
+    issued_serial text CHECK (issued_serial ~ '^[0-9A-F]{2,40}$'),
+    requested_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX label_renewal_by_store ON label_renewal (store_id);
+COMMENT ON TABLE label_renewal IS 'A label asked for a signing request, or given a new certificate it has not used yet (S-036).';
+COMMENT ON COLUMN label_renewal.number IS 'desired.certificate.number.';
+COMMENT ON COLUMN label_renewal.issued_serial IS 'Of the new certificate; null: the label''s request is awaited.';
+CALL make_tenant('label_renewal');
+CALL let_process('endcap_worker', 'label_renewal');
+GRANT SELECT, INSERT, UPDATE, DELETE ON label_renewal TO endcap_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON label_renewal TO endcap_api;

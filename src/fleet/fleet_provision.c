@@ -4,11 +4,13 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
+#include "clock.h"
 #include "delivery_refresh.h"
 #include "device_http.h"
 #include "file.h"
 #include "fleet_audit.h"
 #include "fleet_place.h"
+#include "fleet_rotation.h"
 #include "http_rows.h"
 #include "http_transact.h"
 #include "pki_registry.h"
@@ -112,6 +114,15 @@ static const struct http_field gone_fields[] = {
     {.name = NULL}};
 static const struct http_schema gone_schema = {"DeviceShutOut", "A device that may not connect.",
                                                gone_fields};
+
+static const struct http_field renewal_fields[] = {
+    {.name = "deviceId", .type = HTTP_TEXT, .summary = "Its id."},
+    {.name = "number",
+     .type = HTTP_INTEGER,
+     .summary = "desired.certificate.number: the label answers it with a signing request."},
+    {.name = NULL}};
+static const struct http_schema renewal_schema = {
+    "CertificateRenewal", "A new certificate that was asked for.", renewal_fields};
 
 /* ---- the CA ---- */
 
@@ -483,7 +494,42 @@ static enum res retire(struct http_request *q, struct pg_conn *c, json_t **ret_a
     return r == RES_OK ? gone(q, had_one, true, ret_answer, why) : r;
 }
 
+/* ---- renewal: the worker does the rest ---- */
+
+static enum res rotate(struct http_request *q, struct pg_conn *c, json_t **ret_answer,
+                       struct err *why)
+{
+    char store[TEXT_BYTES_MAX];
+    bool in_use = false;
+    int64_t number = 0;
+    const char *id = http_request_text(q, "id");
+    enum res r = find_device(q, c, store, sizeof store, &in_use, why);
+    if (r != RES_OK) {
+        return r;
+    }
+    r = fleet_rotation_request(c, id, clock_utc_ms(), &number, why);
+    if (r == RES_NOT_FOUND) {
+        http_reply_error_code(q, HTTP_ERROR_CONFLICT, "NOT_PROVISIONED",
+                              "Only a label with a valid certificate renews it so.");
+        return RES_DENIED;
+    }
+    if (r == RES_OK) {
+        r = fleet_audit_write(q, c, store, "device.rotate", "device", id,
+                              json_pack("{s:I}", "number", (json_int_t)number), why);
+    }
+    if (r == RES_OK) {
+        *ret_answer = json_pack("{s:s, s:I}", "deviceId", id, "number", (json_int_t)number);
+    }
+    return r;
+}
+
 /* ---- routes ---- */
+
+static void post_rotate(struct http_request *q, void *context)
+{
+    const struct fleet_provision *x = context;
+    http_once_run(q, x->pool, rotate);
+}
 
 static void post_device(struct http_request *q, void *context)
 {
@@ -543,4 +589,16 @@ const struct http_route fleet_provision_routes[] = {
      .errors = revoke_errors,
      .permission = "device.provision",
      .handle = post_revoke},
+    {.method = HTTP_POST,
+     .path = "/api/devices/{id}/rotate-certificate",
+     .operation = "rotateCertificate",
+     .summary = "Asks a label to renew its certificate; the old one is good until the new one was "
+                "used.",
+     .tag = "devices",
+     .params = once_params,
+     .reply = &renewal_schema,
+     .status = 202,
+     .errors = revoke_errors,
+     .permission = "device.provision",
+     .handle = post_rotate},
     HTTP_ROUTE_END};
