@@ -56,6 +56,7 @@ struct label_settings {
     const char *firmware; /* "1.0.0" */
     bool tft;             /* else e-ink */
     bool woken;           /* from deep sleep, not from a power-up */
+    bool panel_blank;     /* the panel is not the one that was there before: draw again */
 };
 
 /* What an observer is told; label_look has the figures. */
@@ -158,6 +159,7 @@ struct label {
     enum label_link link;
     uint32_t failures;
     int64_t connect_ms; /* when to try, or since when we do */
+    bool reconnect_due; /* with another certificate */
     bool announced;     /* that it will sleep */
     int64_t announced_ms;
     int64_t asleep_until_ms;
@@ -203,7 +205,8 @@ MUST_CHECK enum res label_init(struct label *l, const struct label_settings *set
  * label needs one call a sync interval. INT64_MAX: never. */
 int64_t label_step(struct label *l, int64_t now_ms);
 
-/* --- the network; call label_step after each --- */
+/* --- the network; call label_step after each, but not from within the network's own callback if
+ * its port cannot close a connection there --- */
 
 void label_connected(struct label *l, int64_t now_ms);
 /* An attempt failed, or the connection is gone. RES_DENIED: the other side refused us (the label's

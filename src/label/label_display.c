@@ -304,7 +304,7 @@ enum res label_display_start(struct label *l)
     if (r != RES_OK) {
         return r;
     }
-    if (label_cache_is_marked(&l->store.cache)) {
+    if (label_cache_is_marked(&l->store.cache) && !l->settings->panel_blank) {
         adopt(l, &d);
         l->screen.url_crc = url_crc(&d);
         return RES_OK;

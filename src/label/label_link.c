@@ -17,9 +17,7 @@ void label_link_up(struct label *l)
     l->stuck = 0;
     label_used(l);
     label_renew_connected(l);
-    if (l->link == LABEL_ONLINE) {
-        label_shadow_ask(l);
-    }
+    label_shadow_ask(l);
 }
 
 void label_link_down(struct label *l, enum res cause)
@@ -41,13 +39,19 @@ void label_link_down(struct label *l, enum res cause)
 
 void label_link_renew(struct label *l)
 {
+    l->reconnect_due = true; /* at the next step: ports are not to close what is calling us */
+    label_due(l, l->now_ms);
+}
+
+static void reconnect(struct label *l)
+{
     const struct network *n = l->ports.network;
     n->disconnect(n->context);
+    l->reconnect_due = false;
     l->link = LABEL_OFFLINE;
     l->asked = false;
     l->synced = false;
     l->connect_ms = l->now_ms;
-    label_due(l, l->now_ms);
 }
 
 void label_link_tick(struct label *l)
@@ -56,6 +60,9 @@ void label_link_tick(struct label *l)
     if (l->link == LABEL_CONNECTING && l->now_ms - l->connect_ms >= LABEL_CONNECT_TIMEOUT_MS) {
         n->disconnect(n->context);
         label_link_down(l, RES_UNAVAILABLE);
+    }
+    if (l->reconnect_due) {
+        reconnect(l);
     }
     if (l->link == LABEL_OFFLINE && l->now_ms >= l->connect_ms) {
         const struct renewal *renewal = l->ports.renewal;

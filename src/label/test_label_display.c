@@ -164,6 +164,24 @@ static void draws_again_when_the_panel_did_not_answer(void **state)
     world_free(w);
 }
 
+static void draws_again_on_a_panel_that_was_changed(void **state)
+{
+    (void)state;
+    struct world *w = world_new(13);
+    world_ready(w);
+    world_price(w, 1);
+    world_send_display(w);
+    world_run(w, 10);
+    unsigned refreshes = w->panel.refreshes;
+    w->settings.panel_blank = true;
+    w->down = true;
+    assert_true(world_boot(w));
+    world_run(w, 10);
+    assert_int_equal(w->panel.refreshes, refreshes + 1);
+    assert_shows(w, &w->display.display);
+    world_free(w);
+}
+
 /* --- refusals --- */
 
 static void assert_refused(struct world *w, const char *why)
@@ -454,6 +472,7 @@ int main(void)
         cmocka_unit_test(acknowledges_a_repeated_update_again_without_a_refresh),
         cmocka_unit_test(keeps_the_least_time_between_two_refreshes),
         cmocka_unit_test(draws_again_when_the_panel_did_not_answer),
+        cmocka_unit_test(draws_again_on_a_panel_that_was_changed),
         cmocka_unit_test(refuses_what_the_platform_did_not_sign),
         cmocka_unit_test(refuses_what_is_for_another_label),
         cmocka_unit_test(refuses_what_is_older_or_says_another_digest),
