@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a man page from what a program says of itself, so that the two cannot differ.
 
-usage: man.py endcap ENDCAP VERSION OUT | man.py endcap-cart ENDCAP_CART VERSION OUT
+usage: man.py endcap ENDCAP VERSION OUT | man.py endcap-cart|endcap-label PROGRAM VERSION OUT
        man.py check OUT...   fails when groff has a warning about one
 """
 import re
@@ -33,9 +33,11 @@ no colours in \(lqendcap watch\(rq
 .SH EXIT STATUS
 0 done; 1 failed, one sentence on standard error says why and what to do; 2 wrong usage.
 .SH SEE ALSO
-.BR endcap-cart (1)
+.BR endcap-cart (1),
+.BR endcap-label (1)
 """
-CART_MORE = """
+DEVICES = {"endcap-cart": "one virtual smart cart", "endcap-label": "one virtual shelf label"}
+DEVICE_MORE = """
 .SH SEE ALSO
 .BR endcap (1)
 """
@@ -71,9 +73,9 @@ def endcap_page(program, version):
     return page + ENDCAP_MORE.lstrip("\n")
 
 
-def cart_page(program, version):
-    page = head("endcap-cart", version, "one virtual smart cart")
-    return page + ".SH DESCRIPTION\n" + literal(said(program, "--help")) + CART_MORE.lstrip("\n")
+def device_page(name, program, version):
+    page = head(name, version, DEVICES[name])
+    return page + ".SH DESCRIPTION\n" + literal(said(program, "--help")) + DEVICE_MORE.lstrip("\n")
 
 
 def check(pages):
@@ -87,7 +89,8 @@ def main():
     if sys.argv[1] == "check":
         check(sys.argv[2:])
     kind, program, version, out = sys.argv[1:]
-    page = (endcap_page if kind == "endcap" else cart_page)(program, version)
+    page = (endcap_page(program, version) if kind == "endcap"
+            else device_page(kind, program, version))
     with open(out, "w", encoding="utf-8") as file:
         file.write(page)
 

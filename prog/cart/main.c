@@ -43,6 +43,7 @@ static struct world {
     struct options options;
     struct flash_file flash;
     struct secure_element_file secure;
+    char filters[3][64]; /* command, response, the store's catalogue, which is retained */
     struct network_mqtt mqtt;
     struct impairment impairment;
     struct terminal_sim terminal;
@@ -83,8 +84,9 @@ static void on_connected(void *context)
     cart_network_connected(&w->cart, now());
 }
 
-static void on_disconnected(void *context, const char *why)
+static void on_disconnected(void *context, enum res cause, const char *why)
 {
+    (void)cause;
     struct world *w = context;
     log_failure(w, why);
     cart_network_disconnected(&w->cart, now());
@@ -95,10 +97,10 @@ static void on_failed(void *context, const char *why)
     log_failure(context, why);
 }
 
-static void on_message(void *context, struct span frame)
+static void on_message(void *context, const struct mqtt_message *message)
 {
     struct world *w = context;
-    cart_network_message(&w->cart, now(), frame);
+    cart_network_message(&w->cart, now(), message->payload);
 }
 
 static enum res open_flash(struct world *w, struct err *why)
@@ -134,9 +136,12 @@ static enum res open_secure(struct world *w, struct err *why)
 static enum res open_network(struct world *w, struct err *why)
 {
     const struct options *o = &w->options;
+    snprintf(w->filters[0], sizeof w->filters[0], "cart/%s/command", o->cart_id);
+    snprintf(w->filters[1], sizeof w->filters[1], "cart/%s/response", o->cart_id);
+    snprintf(w->filters[2], sizeof w->filters[2], "store/%s/catalogue/+", o->store_id);
     const struct network_mqtt_settings settings = {
-        .cart_id = o->cart_id,
-        .store_id = o->store_id,
+        .device_id = o->cart_id,
+        .filters = {w->filters[0], w->filters[1], w->filters[2]},
         .host = o->host,
         .port = o->port,
         .ca_file = o->ca_file,

@@ -1,10 +1,10 @@
 #include "options.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "option_text.h"
 
 static const char help[] =
     "Usage: endcap-cart --cart ID --store S --broker HOST:PORT --ca F --cert F --key F\n"
@@ -130,47 +130,6 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static enum res read_int(const char *name, const char *text, int64_t least, int64_t most,
-                         int64_t *ret, struct err *why)
-{
-    char *end;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < least || value > most) {
-        err_set(why, "--%s %s: give a number from %lld to %lld", name, text, (long long)least,
-                (long long)most);
-        return RES_INVALID;
-    }
-    *ret = value;
-    return RES_OK;
-}
-
-static enum res read_share(const char *name, const char *text, double *ret, struct err *why)
-{
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value >= 0 && value <= 1)) {
-        err_set(why, "--%s %s: give a share from 0 to 1", name, text);
-        return RES_INVALID;
-    }
-    *ret = value;
-    return RES_OK;
-}
-
-static enum res read_broker(struct options *o, const char *text, struct err *why)
-{
-    const char *colon = strrchr(text, ':');
-    int64_t port = 0;
-    if (colon == NULL || colon == text || (size_t)(colon - text) >= sizeof o->host ||
-        read_int("broker", colon + 1, 1, 65535, &port, NULL) != RES_OK) {
-        err_set(why, "--broker %s: give HOST:PORT, e.g. localhost:8883", text);
-        return RES_INVALID;
-    }
-    snprintf(o->host, sizeof o->host, "%.*s", (int)(colon - text), text);
-    o->port = (uint16_t)port;
-    return RES_OK;
-}
-
 static enum res read_number(struct options *o, int opt, const char *name, const char *text,
                             struct err *why)
 {
@@ -193,16 +152,17 @@ static enum res read_number(struct options *o, int opt, const char *name, const 
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         if (numbers[i].opt == opt) {
-            return read_int(name, text, numbers[i].least, numbers[i].most, numbers[i].to, why);
+            return option_text_int(name, text, numbers[i].least, numbers[i].most, numbers[i].to,
+                                   why);
         }
     }
     for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
         if (shares[i].opt == opt) {
-            return read_share(name, text, shares[i].to, why);
+            return option_text_share(name, text, shares[i].to, why);
         }
     }
     int64_t seed = 0;
-    enum res r = read_int(name, text, 0, INT64_MAX, &seed, why);
+    enum res r = option_text_int(name, text, 0, INT64_MAX, &seed, why);
     o->seed = (uint64_t)seed;
     return r;
 }
@@ -238,7 +198,8 @@ static enum res read_option(struct options *o, int opt, const char *name, const 
         o->show = true;
         return RES_OK;
     }
-    return opt == OPT_BROKER ? read_broker(o, text, why) : read_number(o, opt, name, text, why);
+    return opt == OPT_BROKER ? option_text_broker(text, o->host, &o->port, why)
+                             : read_number(o, opt, name, text, why);
 }
 
 static enum res check(const struct options *o, struct err *why)
@@ -269,10 +230,7 @@ static enum res check(const struct options *o, struct err *why)
         err_set(why, "--cart %s: give CART- and 4 to 12 of A-Z and 0-9", o->cart_id);
         return RES_INVALID;
     }
-    length = strlen(o->store_id);
-    if (length < 3 || length > 24 ||
-        strspn(o->store_id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != length) {
-        err_set(why, "--store %s: give 3 to 24 of A-Z, 0-9 and -", o->store_id);
+    if (option_text_store(o->store_id, why) != RES_OK) {
         return RES_INVALID;
     }
     if (strlen(o->currency) != 3 || strspn(o->currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 3) {

@@ -6,11 +6,12 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "option_text.h"
 
 struct options {
     const char *cart_id;
     const char *store_id;
-    char host[256];
+    char host[OPTION_TEXT_HOST_BYTES];
     uint16_t port;
     const char *ca_file;
     const char *certificate_file;

@@ -97,7 +97,7 @@ void impairment_tick(struct impairment *i)
 {
     for (size_t n = 0; n < IMPAIRMENT_HELD_MAX; n++) {
         struct impairment_frame *frame = &i->held[n];
-        /* A frame that finds no connection is lost: the cart sends it again. */
+        /* A frame that finds no connection is lost: the device sends it again. */
         if (frame->size > 0 && i->now_ms >= frame->due_ms && pass(i, frame) != RES_AGAIN) {
             frame->size = 0;
         }

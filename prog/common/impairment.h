@@ -1,4 +1,4 @@
-/* impairment.h: a network between the cart and the real one that loses, repeats and reorders what
+/* impairment.h: a network between a device and the real one that loses, repeats and reorders what
  * is published, by chance from a seed; for demonstrations of what the delivery contract bears.
  */
 #ifndef IMPAIRMENT_H
@@ -7,7 +7,7 @@
 #include "network.h"
 #include "rng.h"
 
-#define IMPAIRMENT_FRAME_BYTES_MAX 800
+#define IMPAIRMENT_FRAME_BYTES_MAX 2048
 #define IMPAIRMENT_TOPIC_BYTES_MAX 64
 #define IMPAIRMENT_MEMORY          32  /* frames that may be replayed */
 #define IMPAIRMENT_HELD_MAX        8   /* frames held back at once */

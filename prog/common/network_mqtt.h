@@ -1,5 +1,5 @@
-/* network_mqtt.h: the cart's network port over MQTT: its three subscriptions (command, response,
- * its store's catalogue), clean start, client id = certificate name = cart id.
+/* network_mqtt.h: a virtual device's network port over MQTT: its subscriptions, clean start, client
+ * id = certificate name = device id.
  */
 #ifndef NETWORK_MQTT_H
 #define NETWORK_MQTT_H
@@ -7,11 +7,11 @@
 #include "mqtt_client.h"
 #include "network.h"
 
-#define NETWORK_MQTT_FILTERS 3
+#define NETWORK_MQTT_FILTERS_MAX 8
 
-struct network_mqtt_settings {
-    const char *cart_id;
-    const char *store_id;
+struct network_mqtt_settings { /* the texts must stay */
+    const char *device_id;
+    const char *filters[NETWORK_MQTT_FILTERS_MAX]; /* NULL ends them; refresh asks the last again */
     const char *host;
     uint16_t port;
     const char *ca_file;
@@ -23,18 +23,19 @@ struct network_mqtt_settings {
 struct network_mqtt_events {
     void *context;
     void (*connected)(void *context);
-    void (*disconnected)(void *context, const char *why);
+    void (*disconnected)(void *context, enum res cause, const char *why); /* mqtt_client.h */
     /* An attempt failed at once; its caller knows, this is for the words. */
     void (*failed)(void *context, const char *why);
-    void (*message)(void *context, struct span frame);
+    void (*message)(void *context, const struct mqtt_message *message);
 };
 
 struct network_mqtt {
     struct network network; /* use this; do not move the struct while it is open */
     struct mqtt_client *client;
     struct network_mqtt_events events;
-    char filters[NETWORK_MQTT_FILTERS][64];
-    int filter_ids[NETWORK_MQTT_FILTERS];
+    struct network_mqtt_settings settings;
+    int filter_ids[NETWORK_MQTT_FILTERS_MAX];
+    unsigned filters;
     unsigned granted;
     bool attempting; /* an outcome of connect is owed */
     bool up;         /* connected, and every subscription granted */
@@ -45,6 +46,10 @@ MUST_CHECK enum res network_mqtt_open(struct network_mqtt *n,
                                       const struct network_mqtt_settings *settings,
                                       const struct network_mqtt_events *events, struct err *why);
 void network_mqtt_close(struct network_mqtt *n);
+/* Another certificate and key from the next connection on; there must be none now, and no callback
+ * of this port be running. On failure the old pair stays. */
+MUST_CHECK enum res network_mqtt_use(struct network_mqtt *n, const char *certificate_file,
+                                     const char *key_file, struct err *why);
 /* Waits up to timeout_ms for the network, and tells what happened. */
 void network_mqtt_step(struct network_mqtt *n, unsigned timeout_ms);
 /* Cuts the connection without a goodbye to the owner's logic, or mends it. */
