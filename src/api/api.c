@@ -11,6 +11,7 @@
 #include "device_binding_http.h"
 #include "device_http.h"
 #include "face_http.h"
+#include "feed.h"
 #include "fleet_command_http.h"
 #include "fleet_http.h"
 #include "fleet_provision.h"
@@ -36,6 +37,7 @@ struct api {
     struct http_metrics *metrics;
     struct fleet_provision provision;
     struct session_http session;
+    struct feed *feed;
     struct api_system system;
     struct http_group groups[GROUPS_MAX];
     struct http_table table;
@@ -59,6 +61,7 @@ static void fill_table(struct api *a)
         {bulk_http_routes, a->pool},
         {session_http_routes, &a->session},
         {alerts_http_routes, a->pool},
+        {feed_http_routes, a->feed},
         {pos_http_routes, a->pool},
         {telemetry_http_routes, a->telemetry},
         {dead_letter_http_routes, a->pool},
@@ -140,10 +143,14 @@ enum res api_start(const struct api_settings *settings, struct api **ret, struct
     if (r == RES_OK) {
         a->provision =
             (struct fleet_provision){a->pool, settings->ca_directory, settings->broker_directory};
+        const struct feed_settings feed = {open_connection, a, http_streams_defaults};
+        r = feed_start(&feed, &a->feed, why);
+    }
+    if (r == RES_OK) {
         a->session = (struct session_http){a->pool, a->telemetry};
         fill_table(a);
         a->metrics = http_metrics_new(&a->table);
-        a->system = (struct api_system){a->pool, a->telemetry, a->metrics, api_document};
+        a->system = (struct api_system){a->pool, a->telemetry, a->metrics, a->feed, api_document};
         if (a->metrics == NULL) {
             err_set(why, "no memory for the REST face");
             r = RES_NO_MEMORY;
@@ -170,7 +177,9 @@ void api_stop(struct api *a)
     if (a == NULL) {
         return;
     }
+    feed_close(a->feed);
     http_server_stop(a->server);
+    feed_free(a->feed);
     http_metrics_free(a->metrics);
     telemetry_readers_free(a->telemetry);
     pg_pool_free(a->pool);

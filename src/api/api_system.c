@@ -212,6 +212,20 @@ static void print_database(const struct api_system *s, FILE *out)
     PQclear(ages);
 }
 
+static void print_feed(struct feed *feed, FILE *out)
+{
+    struct feed_figures f;
+    feed_figures(feed, &f);
+    http_prometheus_family(out, "endcap_feed_listening", "gauge",
+                           "1: the live feed hears what PostgreSQL tells.");
+    http_prometheus_sample(out, "endcap_feed_listening", NULL, 0, f.listening ? 1 : 0);
+    http_prometheus_family(out, "endcap_feed_streams", "gauge", "Readers of the live feed.");
+    http_prometheus_sample(out, "endcap_feed_streams", NULL, 0, (double)f.streams.open);
+    http_prometheus_family(out, "endcap_feed_dropped_total", "counter",
+                           "Readers cut off because they read too slowly.");
+    http_prometheus_sample(out, "endcap_feed_dropped_total", NULL, 0, (double)f.streams.dropped);
+}
+
 static void metrics(struct http_request *q, void *context)
 {
     const struct api_system *s = context;
@@ -223,6 +237,7 @@ static void metrics(struct http_request *q, void *context)
         return;
     }
     http_metrics_print(s->metrics, out);
+    print_feed(s->feed, out);
     print_database(s, out);
     if (fclose(out) != 0) {
         free(text);

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "feed.h"
 #include "http_metrics.h"
 #include "http_route.h"
 #include "pg_pool.h"
@@ -13,6 +14,7 @@ struct api_system {
     struct pg_pool *pool;
     struct telemetry_readers *telemetry;
     struct http_metrics *metrics;
+    struct feed *feed;
     json_t *(*document)(void);
 };
 
