@@ -19,7 +19,9 @@ static struct span from_set(struct maker *m, struct span head, const char *set, 
 {
     uint8_t *text = arena_take(m->arena, head.size + size);
     assert(text != NULL);
-    memcpy(text, head.data, head.size);
+    if (head.size > 0) {
+        memcpy(text, head.data, head.size);
+    }
     for (size_t i = 0; i < size; i++) {
         text[head.size + i] = (uint8_t)set[rng_below(m->rng, strlen(set))];
     }
