@@ -24,8 +24,9 @@
 #define PANEL_HEIGHT 50
 #define PRICE_END    (PANEL_X - 6)
 
-/* Space that the name and the prices keep: the rest of the layout is words of face_words. */
-static_assert(FACE_TEXT_MAX >= 8 * 24, "room for the texts that are made");
+/* The rest of what a layout shows are words of face_words and texts of the display. */
+static_assert(FACE_TEXT_MAX >= 3 * SHELF_NAME_BYTES_MAX / 2 + 8 * 24,
+              "room for the name and prices");
 
 static struct face_box *add(struct face_layout *l, struct face_box box)
 {
@@ -126,6 +127,21 @@ static struct span money_text(struct face_layout *l, struct span word, int64_t m
     return text_end(l, &s);
 }
 
+/* "200 g" is not torn apart at the end of a line. */
+static struct span name_text(struct face_layout *l, struct span name)
+{
+    struct sink s = text_begin(l);
+    for (size_t i = 0; i < name.size; i++) {
+        bool after_digit = i > 0 && name.data[i - 1] >= '0' && name.data[i - 1] <= '9';
+        if (name.data[i] == ' ' && after_digit) {
+            sink_text(&s, "\u00a0");
+        } else {
+            sink_byte(&s, name.data[i]);
+        }
+    }
+    return text_end(l, &s);
+}
+
 static void put_name(struct face_layout *l, const struct shelf_display *d)
 {
     /* Conjuncts stack high and deep in these scripts. */
@@ -136,11 +152,11 @@ static void put_name(struct face_layout *l, const struct shelf_display *d)
                                .x = MARGIN,
                                .y = NAME_Y,
                                .width = INNER,
-                               .size_px = tall ? 16 : 18,
+                               .size_px = tall ? 16 : 19,
                                .lines_max = 2,
                                .line_px = NAME_LINE,
                                .bold = true},
-             d->name);
+             name_text(l, d->name));
 }
 
 static void put_foot(struct face_layout *l, const struct shelf_display *d)

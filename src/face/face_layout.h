@@ -9,7 +9,7 @@
 #include "face.h"
 
 #define FACE_BOXES_MAX 16
-#define FACE_TEXT_MAX  512 /* bytes of the texts that a layout makes */
+#define FACE_TEXT_MAX  768 /* bytes of the texts that a layout makes */
 
 enum face_role {
     FACE_NAME,

@@ -121,7 +121,7 @@ static void the_terminal_shows_a_sale(void **state)
 {
     (void)state;
     static const char wanted[] = "┌───────────────────────────────────────────────────────\n"
-                                 "│ Britannia Good Day Cashew 200 g\n"
+                                 "│ Britannia Good Day Cashew 200\u00a0g\n"
                                  "│ ₹ ▀▀█ ▄█  .50\n"
                                  "│   ▀▀█  █   ₹̶4̶5̶.̶0̶0̶\n"
                                  "│   ▀▀▀ ▀▀▀ \n"
