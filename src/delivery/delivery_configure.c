@@ -46,22 +46,24 @@ enum column {
     ROW_NUMBER,
     WANTED,
     HELD,
-    HELD_FAILED
+    HELD_ID,
+    HELD_FAILED,
 };
 static const char facts_sql[] =
-    "SELECT l.label_id::text, l.store_id::text, coalesce(l.language, x.language, "
+    "WITH facts AS MATERIALIZED (SELECT l.label_id::text, l.store_id::text, coalesce(l.language, "
+    "x.language, "
     "s.primary_language)::text, l.online, l.aisle, l.shelf, l.position, "
     "(extract(epoch FROM (now() AT TIME ZONE s.timezone) - (now() AT TIME ZONE 'UTC')) / "
     "60)::bigint, "
     "a.number, $3::jsonb || coalesce(f.config, '{}') || h.own_config, h.desired -> 'config', "
-    "d.state = 'failed' "
+    "(h.desired -> 'config' ->> 'updateId')::uuid AS held "
     "FROM unnest($1::text[], $2::jsonb[]) WITH ORDINALITY AS a(label_id, patch, number) "
     "JOIN label l USING (label_id) JOIN store s ON s.store_id = l.store_id "
     "JOIN shadow h ON h.device_id = l.label_id "
     "LEFT JOIN label_default f ON f.store_id = l.store_id "
     "LEFT JOIN store_section x ON x.store_id = l.store_id AND x.aisle = l.aisle "
-    "LEFT JOIN delivery d ON d.delivery_id = (h.desired -> 'config' ->> 'updateId')::uuid "
-    "WHERE l.retired_at IS NULL";
+    "WHERE l.retired_at IS NULL) SELECT f.*, d.state = 'failed' FROM facts f "
+    "LEFT JOIN delivery d ON d.delivery_id = f.held";
 
 struct configure {
     const struct delivery_cause *cause;

@@ -55,28 +55,31 @@ enum column {
     SLUG,
     URL,
     HELD_VERSION,
-    HELD_DIGEST,
-    HELD_FAILED,
     PRICE_ID,
     ROW_NUMBER,
     GAP_IS_NEW,
+    HELD,
+    HELD_DIGEST,
+    HELD_FAILED,
 };
+/* The held delivery is looked up by a plain column, or row security would have the whole table read
+ * before an expression over another table's json may be compared with its rows. */
 #define FACTS(price_id, row_number, from)                                                          \
-    "SELECT l.label_id::text, l.store_id::text, t.language, l.online, i.item_id, i.sku, "          \
-    "i.name ->> t.language, i.name ->> 'en', i.price_minor, i.regular_minor, i.mrp_minor, "        \
-    "coalesce(i.currency, s.currency)::text, i.per_kg, i.is_flash_sale, " WITHDRAWN ", "           \
-    "coalesce(i.nfc_slug, replace(i.item_id::text, '-', '')), s.settings ->> 'productUrl', "       \
-    "(h.desired -> 'display' ->> 'version')::bigint, d.content_digest, d.state = "                 \
-    "'failed', " price_id ", " row_number                                                          \
-    ", CASE WHEN i.name ->> t.language IS NULL THEN NOT EXISTS "                                   \
+    "WITH facts AS MATERIALIZED (SELECT l.label_id::text, l.store_id::text, t.language, "          \
+    "l.online, i.item_id, i.sku, i.name ->> t.language, i.name ->> 'en', i.price_minor, "          \
+    "i.regular_minor, i.mrp_minor, coalesce(i.currency, s.currency)::text, i.per_kg, "             \
+    "i.is_flash_sale, " WITHDRAWN ", coalesce(i.nfc_slug, replace(i.item_id::text, '-', '')), "    \
+    "s.settings ->> 'productUrl', (h.desired -> 'display' ->> 'version')::bigint, " price_id       \
+    ", " row_number ", CASE WHEN i.name ->> t.language IS NULL THEN NOT EXISTS "                   \
     "(SELECT FROM translation_gap g WHERE g.store_id = l.store_id AND g.item_id = i.item_id "      \
-    "AND g.language = t.language) ELSE false END " from                                            \
+    "AND g.language = t.language) ELSE false END, "                                                \
+    "(h.desired -> 'display' ->> 'updateId')::uuid AS held " from                                  \
     " JOIN store s ON s.store_id = l.store_id "                                                    \
     "JOIN shadow h ON h.device_id = l.label_id "                                                   \
     "LEFT JOIN store_section x ON x.store_id = l.store_id AND x.aisle = l.aisle "                  \
-    "LEFT JOIN delivery d ON d.delivery_id = (h.desired -> 'display' ->> 'updateId')::uuid "       \
     "CROSS JOIN LATERAL (SELECT coalesce(l.language, x.language, s.primary_language)::text AS "    \
-    "language) AS t " NOT_RETIRED
+    "language) AS t " NOT_RETIRED ") SELECT f.*, d.content_digest, d.state = 'failed' "            \
+    "FROM facts f LEFT JOIN delivery d ON d.delivery_id = f.held"
 
 static const char shadows_of_items[] = MAKE_SHADOWS(LABELS_OF_ITEMS);
 static const char lock_of_items[] = LOCK_SHADOWS(LABELS_OF_ITEMS);
