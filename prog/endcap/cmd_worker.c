@@ -16,6 +16,7 @@
 #include "price_flip.h"
 #include "pricing_step.h"
 #include "service.h"
+#include "shadow_step.h"
 #include "shelf.h"
 #include "worker_jobs.h"
 
@@ -26,6 +27,7 @@ struct process {
     struct dispatch *dispatch;
     struct delivery_sender *sender;
     struct worker_jobs *jobs;
+    struct platform_signer *signer; /* of the jobs' thread */
     struct mqtt_client *mqtt;
     atomic_bool connected_before;
 };
@@ -129,6 +131,15 @@ static enum res write_times(void *user, struct pg_conn *c, int64_t now_ms, struc
     return delivery_metrics_times(c, p->service.options.instance, now_ms, why);
 }
 
+static enum res tell_shadows(void *user, struct pg_conn *c, int64_t now_ms, struct err *why)
+{
+    struct process *p = user;
+    const struct shadow_outlet outlet = {
+        .signer = p->signer, .user = p, .publish = publish_to_label};
+    bool there = atomic_load(&p->connected_before) && is_connected(p);
+    return there ? shadow_step(c, &outlet, now_ms, why) : RES_OK;
+}
+
 static const struct worker_job jobs[] = {
     {"pricing_bulk", PRICING_STEP_BULK_MS, pricing_step_bulk, NULL},
     {"pricing_schedule", PRICING_STEP_SCHEDULE_MS, pricing_step_schedule, NULL},
@@ -139,6 +150,7 @@ static const struct worker_job jobs[] = {
     {"battery_days", 600000, fleet_step_battery, NULL},
     {"certificates", 3600000, fleet_step_certificates, NULL},
     {"certificate_renewal", 5000, NULL, renew_certificates},
+    {"shadow", 200, NULL, tell_shadows},
     {"bulk", PRICING_STEP_SETTLE_MS, bulk_job_step, NULL},
     {"bulk_offline", PRICING_STEP_OFFLINE_MS, bulk_job_step_offline, NULL},
     {"pos", POS_STEP_EVERY_MS, NULL, take_pos_files},
@@ -167,6 +179,9 @@ static enum res open_all(void *user, struct err *why)
     enum res r = p->dispatch == NULL ? dispatch_new(&d, &p->dispatch, why) : RES_OK;
     if (r == RES_OK && p->sender == NULL) {
         r = delivery_sender_new(&l, &p->sender, why);
+    }
+    if (r == RES_OK && p->signer == NULL) {
+        r = platform_signer_open(s->platform_key, &p->signer, why);
     }
     if (r == RES_OK) {
         r = worker_jobs_start(&s->place, s->options.instance, jobs, sizeof jobs / sizeof jobs[0], p,
@@ -225,6 +240,7 @@ static enum res serve(struct process *p, struct err *why)
         log_event(LOG_INFO, "stopping", LOG_INT("signal", got), LOG_END);
     }
     worker_jobs_stop(p->jobs);
+    platform_signer_close(p->signer);
     delivery_sender_free(p->sender);
     mqtt_client_free(p->mqtt);
     dispatch_free(p->dispatch);

@@ -21,6 +21,7 @@
 #include "pos_http.h"
 #include "section_http.h"
 #include "session_http.h"
+#include "shadow_http.h"
 #include "telemetry_http.h"
 
 /* A request that cannot get a connection in this time is answered 503: the client's patience is the
@@ -52,6 +53,7 @@ static void fill_table(struct api *a)
         {fleet_http_routes, a->pool},
         {fleet_command_http_routes, a->pool},
         {device_http_routes, a->pool},
+        {shadow_http_routes, a->pool},
         {face_http_routes, a->pool},
         {fleet_provision_routes, &a->provision},
         {device_binding_http_routes, a->pool},
