@@ -2,8 +2,7 @@
  *
  * The board has memory, a serial line and a clock, and none of the cart's other parts. So codes are
  * read from the serial line as from a serial barcode scanner, the display writes lines to it, the
- * network is always out of reach, and what stands for the secure element computes no cryptography:
- * nobody would accept a signature of it. A product replaces each by its driver.
+ * network is always out of reach (stand_in.h). A product replaces each by its driver.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -16,6 +15,5 @@
 MUST_CHECK enum res bench_start(struct cart *c);
 struct cart_time bench_now(void);
 void bench_blank(void); /* erases the whole flash */
-void bench_say(const char *what, int64_t figure);
 
 #endif

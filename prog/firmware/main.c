@@ -1,5 +1,6 @@
 /* The cart on the bench: codes come in by the serial line, one a line. */
 #include "bench.h"
+#include "stand_in.h"
 #include "startup.h"
 #include "uart_mps2.h"
 
@@ -12,7 +13,7 @@ int main(void)
     uart_mps2_init();
     enum res r = bench_start(&cart);
     if (r != RES_OK) {
-        bench_say(res_name(r), 0);
+        stand_in_say(res_name(r), 0);
         return 1;
     }
     for (;;) {
@@ -20,7 +21,7 @@ int main(void)
         for (int byte; (byte = uart_mps2_read()) >= 0;) {
             if (byte == '\r' || byte == '\n') {
                 r = cart_scan(&cart, bench_now(), span_of(code, size), CART_EAN, 1);
-                bench_say(res_name(r), cart_unacknowledged(&cart));
+                stand_in_say(res_name(r), cart_unacknowledged(&cart));
                 size = 0;
             } else if (size < sizeof code) {
                 code[size++] = (uint8_t)byte;

@@ -15,7 +15,7 @@
 
 #include "test_label_world.h"
 
-#define CASES  100
+#define CASES  400
 #define INPUTS 40
 
 static unsigned cuts;

@@ -38,12 +38,12 @@ static void shows_its_own_screen_until_it_is_told_something(void **state)
     world_free(w);
 }
 
-/* Feature: smartshelf-india, Property 8: Device update acknowledgment */
+/* Feature: smartshelf-india, Property 8: Price Update Acknowledgment */
 static void acknowledges_each_update_with_what_it_shows(void **state)
 {
     (void)state;
-    printf("Feature: smartshelf-india, Property 8: Device update acknowledgment; %d cases from "
-           "seed %llu\n",
+    printf("Feature: smartshelf-india, Property 8: Price Update Acknowledgment (%d cases), seed "
+           "%llu\n",
            CASES, (unsigned long long)world_seed());
     struct world *w = world_new(world_seed());
     world_ready(w);
@@ -62,13 +62,13 @@ static void acknowledges_each_update_with_what_it_shows(void **state)
     world_free(w);
 }
 
-/* Feature: smartshelf-india, Property 67: Redundant refresh is skipped */
+/* Feature: smartshelf-india, Property 67: E-Ink Update Optimization */
 static void refreshes_for_another_digest_only(void **state)
 {
     (void)state;
-    printf("Feature: smartshelf-india, Property 67: Redundant refresh is skipped; %d cases from "
-           "seed %llu\n",
-           CASES, (unsigned long long)world_seed());
+    printf(
+        "Feature: smartshelf-india, Property 67: E-Ink Update Optimization (%d cases), seed %llu\n",
+        CASES, (unsigned long long)world_seed());
     struct world *w = world_new(world_seed());
     world_ready(w);
     world_price(w, 1);
@@ -330,12 +330,12 @@ static void read_uri(struct span message, char *uri, size_t size)
     snprintf(uri, size, "%s%.*s", prefixes[m[4]], (int)(message.size - 5), (const char *)m + 5);
 }
 
-/* Feature: smartshelf-india, Property 31: NFC tag product identifier */
+/* Feature: smartshelf-india, Property 31: NFC Product Identifier Transmission */
 static void carries_the_products_page_on_its_tag(void **state)
 {
     (void)state;
-    printf("Feature: smartshelf-india, Property 31: NFC tag product identifier; %d cases from seed "
-           "%llu\n",
+    printf("Feature: smartshelf-india, Property 31: NFC Product Identifier Transmission (%d "
+           "cases), seed %llu\n",
            CASES, (unsigned long long)world_seed());
     static const char *const prefixes[] = {"http://www.", "https://www.", "http://", "https://"};
     struct world *w = world_new(world_seed() + 31);
@@ -388,11 +388,11 @@ static void writes_the_tag_for_another_page_only(void **state)
 
 /* --- the cache, and what outlives the power --- */
 
-/* Feature: smartshelf-india, Property 41: Offline display persistence */
+/* Feature: smartshelf-india, Property 41: Display Persistence During Offline */
 static void shows_the_same_without_a_connection_and_after_a_restart(void **state)
 {
     (void)state;
-    printf("Feature: smartshelf-india, Property 41: Offline display persistence; %d cases from "
+    printf("Feature: smartshelf-india, Property 41: Display Persistence During Offline (%d cases), "
            "seed %llu\n",
            CASES, (unsigned long long)world_seed());
     struct world *w = world_new(world_seed() + 41);

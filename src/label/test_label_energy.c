@@ -15,11 +15,11 @@
 #define HOUR_MS   INT64_C(3600000)
 #define MINUTE_MS INT64_C(60000)
 
-/* Feature: smartshelf-india, Property 66: Idle device deep sleep */
+/* Feature: smartshelf-india, Property 66: Deep Sleep Mode Activation */
 static void sleeps_when_nothing_is_pending_for_the_idle_timeout(void **state)
 {
     (void)state;
-    printf("Feature: smartshelf-india, Property 66: Idle device deep sleep; %d cases from seed "
+    printf("Feature: smartshelf-india, Property 66: Deep Sleep Mode Activation (%d cases), seed "
            "%llu\n",
            CASES, (unsigned long long)world_seed());
     for (int i = 0; i < CASES; i++) {
@@ -115,12 +115,12 @@ static void stays_awake_for_what_is_pending_or_lit(void **state)
     world_free(w);
 }
 
-/* Feature: smartshelf-india, Property 69: Peak hour sync configuration */
+/* Feature: smartshelf-india, Property 69: Differential Sleep Schedule Configuration */
 static void syncs_by_the_stores_hour_of_the_day(void **state)
 {
     (void)state;
-    printf("Feature: smartshelf-india, Property 69: Peak hour sync configuration; %d cases from "
-           "seed %llu\n",
+    printf("Feature: smartshelf-india, Property 69: Differential Sleep Schedule Configuration (%d "
+           "cases), seed %llu\n",
            CASES, (unsigned long long)world_seed());
     struct rng rng;
     rng_init(&rng, world_seed());
@@ -157,11 +157,11 @@ static void syncs_by_the_stores_hour_of_the_day(void **state)
     }
 }
 
-/* Feature: smartshelf-india, Property 70: Low battery power saving */
+/* Feature: smartshelf-india, Property 70: Low Battery Power Saving Mode */
 static void spares_a_low_battery_until_it_is_charged_enough(void **state)
 {
     (void)state;
-    printf("Feature: smartshelf-india, Property 70: Low battery power saving; %d cases from seed "
+    printf("Feature: smartshelf-india, Property 70: Low Battery Power Saving Mode (%d cases), seed "
            "%llu\n",
            CASES, (unsigned long long)world_seed());
     struct world *w = world_new(world_seed() + 70);

@@ -22,12 +22,12 @@ static void assert_shows(const struct world *w, const struct shelf_display *d)
     assert_memory_equal(w->panel.digest, d->digest, SHELF_DIGEST_BYTES);
 }
 
-/* Feature: smartshelf-india, Property 42: Device reconnection shadow query */
+/* Feature: smartshelf-india, Property 42: Shadow Synchronization on Reconnection */
 static void asks_for_the_shadow_on_every_reconnect(void **state)
 {
     (void)state;
-    printf("Feature: smartshelf-india, Property 42: Device reconnection shadow query; %d cases "
-           "from seed %llu\n",
+    printf("Feature: smartshelf-india, Property 42: Shadow Synchronization on Reconnection (%d "
+           "cases), seed %llu\n",
            CASES, (unsigned long long)world_seed());
     struct world *w = world_new(world_seed() + 42);
     world_ready(w);
@@ -63,12 +63,12 @@ static void asks_again_until_it_is_answered(void **state)
     world_free(w);
 }
 
-/* Feature: smartshelf-india, Property 43: Latest state application */
+/* Feature: smartshelf-india, Property 43: Latest Update Application After Offline */
 static void applies_the_newest_of_many_updates_only(void **state)
 {
     (void)state;
-    printf("Feature: smartshelf-india, Property 43: Latest state application; %d cases from seed "
-           "%llu\n",
+    printf("Feature: smartshelf-india, Property 43: Latest Update Application After Offline (%d "
+           "cases), seed %llu\n",
            CASES, (unsigned long long)world_seed());
     struct world *w = world_new(world_seed() + 43);
     int64_t version = 0;
@@ -112,12 +112,12 @@ static void takes_a_late_older_answer_for_what_it_is(void **state)
     world_free(w);
 }
 
-/* Feature: smartshelf-india, Property 45: Queued event transmission */
+/* Feature: smartshelf-india, Property 45: Event Queue Transmission on Reconnection */
 static void sends_every_queued_event_when_it_is_back(void **state)
 {
     (void)state;
-    printf("Feature: smartshelf-india, Property 45: Queued event transmission; %d cases from seed "
-           "%llu\n",
+    printf("Feature: smartshelf-india, Property 45: Event Queue Transmission on Reconnection (%d "
+           "cases), seed %llu\n",
            CASES, (unsigned long long)world_seed());
     int64_t events = 0;
     for (int i = 0; i < CASES; i++) {

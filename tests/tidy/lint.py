@@ -30,7 +30,7 @@ DEVICE = re.compile(r"prog/firmware/|src/port/mps2/")
 DEVICE_COMMAND = (
     "clang-14 --target=arm-none-eabi -mcpu=cortex-m3 -mthumb -std=gnu17 -ffreestanding -Wall "
     "-Wextra -Iprog/firmware/include -Isrc/base -Isrc/port -Isrc/port/mps2 -Isrc/wire "
-    "-Isrc/queue -Isrc/cart -isystem /usr/lib/arm-none-eabi/include -c ")
+    "-Isrc/shelf -Isrc/queue -Isrc/cart -Isrc/label -isystem /usr/lib/arm-none-eabi/include -c ")
 DEVICE_HEADER = pathlib.Path("/usr/lib/arm-none-eabi/include/string.h")
 
 
