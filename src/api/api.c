@@ -8,6 +8,7 @@
 #include "api_system.h"
 #include "bulk_http.h"
 #include "dead_letter_http.h"
+#include "delivery_http.h"
 #include "device_binding_http.h"
 #include "device_http.h"
 #include "face_http.h"
@@ -57,6 +58,7 @@ static void fill_table(struct api *a)
         {face_http_routes, a->pool},
         {fleet_provision_routes, &a->provision},
         {device_binding_http_routes, a->pool},
+        {delivery_http_routes, a->pool},
         {label_config_http_routes, a->pool},
         {section_http_routes, a->pool},
         {gateway_http_routes, a->pool},
