@@ -241,8 +241,11 @@ static enum res serve(struct process *p, struct err *why)
     }
     worker_jobs_stop(p->jobs);
     platform_signer_close(p->signer);
-    delivery_sender_free(p->sender);
+    if (p->sender != NULL) {
+        delivery_sender_stop(p->sender);
+    }
     mqtt_client_free(p->mqtt);
+    delivery_sender_free(p->sender);
     dispatch_free(p->dispatch);
     return r;
 }

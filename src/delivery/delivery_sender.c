@@ -99,16 +99,22 @@ static void wake(struct delivery_sender *s)
     (void)put; /* full means it is readable already */
 }
 
+void delivery_sender_stop(struct delivery_sender *s)
+{
+    if (s->running) {
+        atomic_store(&s->stop, true);
+        wake(s);
+        (void)pthread_join(s->thread, NULL);
+        s->running = false;
+    }
+}
+
 void delivery_sender_free(struct delivery_sender *s)
 {
     if (s == NULL) {
         return;
     }
-    if (s->running) {
-        atomic_store(&s->stop, true);
-        wake(s);
-        (void)pthread_join(s->thread, NULL);
-    }
+    delivery_sender_stop(s);
     pg_conn_close(s->conn);
     platform_signer_close(s->signer);
     if (s->wake_fd >= 0) {

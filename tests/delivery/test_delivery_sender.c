@@ -112,9 +112,9 @@ static void start_worker(unsigned queued_max)
 
 static void stop_worker(void)
 {
-    mqtt_client_disconnect(worker.mqtt); /* its callbacks use the sender */
-    delivery_sender_free(worker.sender);
+    delivery_sender_stop(worker.sender);
     mqtt_client_free(worker.mqtt);
+    delivery_sender_free(worker.sender);
     worker.sender = NULL;
     worker.mqtt = NULL;
     atomic_store(&worker.deaf, false);
