@@ -20,6 +20,11 @@
 #include "http_openapi.h"
 #include "label_config_http.h"
 #include "pos_http.h"
+#include "pricing_bound_http.h"
+#include "pricing_rule_http.h"
+#include "pricing_update_http.h"
+#include "pricing_upload_http.h"
+#include "pricing_view_http.h"
 #include "section_http.h"
 #include "session_http.h"
 #include "shadow_http.h"
@@ -63,6 +68,11 @@ static void fill_table(struct api *a)
         {section_http_routes, a->pool},
         {gateway_http_routes, a->pool},
         {bulk_http_routes, a->pool},
+        {pricing_update_http_routes, a->pool},
+        {pricing_upload_http_routes, a->pool},
+        {pricing_view_http_routes, a->pool},
+        {pricing_rule_http_routes, a->pool},
+        {pricing_bound_http_routes, a->pool},
         {session_http_routes, &a->session},
         {alerts_http_routes, a->pool},
         {feed_http_routes, a->feed},

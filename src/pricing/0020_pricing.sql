@@ -86,3 +86,5 @@ CALL make_tenant('pricing_run');
 CALL let_process('endcap_worker', 'pricing_run');
 GRANT SELECT, INSERT, UPDATE ON pricing_run TO endcap_worker, endcap_api;
 GRANT SELECT ON pricing_run TO endcap_admin;
+ALTER TABLE category_bound ADD CONSTRAINT category_bound_category_check
+    CHECK (octet_length(category) BETWEEN 1 AND 120);

@@ -8,26 +8,31 @@
 #define UUID_TEXT_BYTES  36
 
 /* Items are locked in the order of their ids, so that two batches never wait for each other in a
- * circle; what they hold is read by a statement of its own, which sees what the other committed. */
-#define CHOSEN                                                                                     \
-    "(SELECT q.n, i.item_id FROM q JOIN item i ON i.item_id = q.item_id WHERE i.store_id = $1 "    \
-    "AND i.deleted_at IS NULL UNION ALL SELECT q.n, i.item_id FROM q JOIN item i ON "              \
-    "q.item_id IS NULL AND i.store_id = $1 AND i.sku = q.sku AND i.deleted_at IS NULL)"
+ * circle; what they hold is read by a statement of its own, which sees what the other committed.
+ *
+ * A store's rows come and go by the ten thousand, faster than the planner's statistics: each item
+ * is looked up by a subquery of its own, and rows are named by = ANY, so that no guess of theirs
+ * can turn a batch into a product of two tables. */
 #define ASKED                                                                                      \
     "WITH q AS (SELECT * FROM unnest($2::bigint[], $3::uuid[], $4::text[]) AS t(n, item_id, "      \
-    "sku)) "
+    "sku)), "                                                                                      \
+    "c AS (SELECT q.n, CASE WHEN q.item_id IS NULL THEN (SELECT i.item_id FROM item i WHERE "      \
+    "i.store_id = $1 AND i.sku = q.sku AND i.deleted_at IS NULL) ELSE (SELECT i.item_id FROM "     \
+    "item i WHERE i.item_id = q.item_id AND i.store_id = $1 AND i.deleted_at IS NULL) END AS "     \
+    "item_id FROM q) "
 
 static const char lock_items[] =
-    ASKED "SELECT FROM item WHERE item_id IN (SELECT c.item_id FROM " CHOSEN
-          " AS c) ORDER BY item_id FOR UPDATE";
+    ASKED "SELECT FROM item WHERE item_id = ANY (ARRAY(SELECT c.item_id FROM c)) "
+          "ORDER BY item_id FOR UPDATE";
 static const char read_items[] =
     ASKED "SELECT c.n, i.item_id, i.price_minor, i.charge_minor, i.price_version::bigint, "
           "i.is_flash_sale, i.regular_minor, "
           "least(i.mrp_minor, (SELECT min(b.mrp_minor) FROM item_batch b WHERE b.item_id = "
           "i.item_id AND b.store_id = i.store_id AND b.state = 'listed'))::bigint, "
           "cb.min_minor, cb.max_minor, "
-          "EXISTS (SELECT FROM label l WHERE l.item_id = i.item_id) "
-          "FROM " CHOSEN " AS c JOIN item i USING (item_id) LEFT JOIN category_bound cb ON "
+          "EXISTS (SELECT FROM label l WHERE l.item_id = i.item_id), "
+          "(SELECT p.price_id FROM price p WHERE p.item_id = i.item_id AND p.valid_to IS NULL) "
+          "FROM c JOIN item i USING (item_id) LEFT JOIN category_bound cb ON "
           "cb.store_id = i.store_id AND cb.category = i.category";
 static const char read_store[] = "SELECT currency::text, catalogue_master, clock_timestamp() "
                                  "FROM store WHERE store_id = $1";
@@ -36,20 +41,21 @@ static const char read_store[] = "SELECT currency::text, catalogue_master, clock
 static const char write_prices[] =
     "WITH q AS (SELECT * FROM unnest($4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[], "
     "$8::boolean[]) WITH ORDINALITY AS t(item_id, version, price, previous, flash, place)), "
-    "closed AS (UPDATE price p SET valid_to = greatest(p.valid_from, $9) FROM q "
-    "WHERE p.item_id = q.item_id AND p.valid_to IS NULL RETURNING p.item_id, p.valid_to) "
+    "closed AS (UPDATE price p SET valid_to = greatest(p.valid_from, $9) "
+    "WHERE p.price_id = ANY ($10::bigint[]) RETURNING p.item_id, p.valid_to) "
     "INSERT INTO price (item_id, store_id, version, price_minor, previous_minor, mrp_minor, "
     "currency, is_flash_sale, reason, changed_by, valid_from) "
     "SELECT q.item_id, $1, q.version, q.price, q.previous, i.mrp_minor, i.currency, q.flash, $2, "
     "$3, coalesce(closed.valid_to, $9) FROM q JOIN item i USING (item_id) LEFT JOIN closed "
-    "USING (item_id) ORDER BY q.place RETURNING item_id, price_id";
+    "USING (item_id) WHERE i.item_id = ANY ($4::uuid[]) ORDER BY q.place RETURNING item_id, "
+    "price_id";
 static const char write_items[] =
     "UPDATE item i SET price_minor = q.price, price_version = q.version, charge_minor = q.charge, "
     "charge_since = CASE WHEN q.charge IS NULL THEN NULL ELSE $7::timestamptz END, "
     "is_flash_sale = q.flash, regular_minor = q.regular, updated_at = $7 "
     "FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], "
     "$6::bigint[]) AS q(item_id, version, price, charge, flash, regular) "
-    "WHERE i.item_id = q.item_id";
+    "WHERE i.item_id = q.item_id AND i.item_id = ANY ($1::uuid[])";
 static const char count_deliveries[] =
     "SELECT price_id, count(*) FROM delivery WHERE price_id = ANY ($1::bigint[]) GROUP BY price_id "
     "ORDER BY price_id";
@@ -67,6 +73,7 @@ struct held {
     int64_t charge_minor; /* 0: none */
     int64_t version;
     int64_t regular_minor; /* 0: none */
+    int64_t open_price_id; /* 0: none */
     bool is_flash_sale;
     bool has_labels;
 };
@@ -115,6 +122,7 @@ static void take_items(struct book *b, const PGresult *rows)
         limits->min_minor = pg_get_i64(rows, i, 8);
         limits->max_minor = pg_get_i64(rows, i, 9);
         h->has_labels = pg_get_bool(rows, i, 10);
+        h->open_price_id = pg_get_i64(rows, i, 11);
     }
 }
 
@@ -190,6 +198,14 @@ static bool same(const struct held *h, const struct price_change *change)
            (!change->is_flash_sale || h->regular_minor == change->regular_minor);
 }
 
+/* The lowest price a shelf may still show is what is charged, until every label shows the new one;
+ * 0: nothing lower, or no label to wait for. */
+static int64_t charge_of(const struct held *h, const struct price_change *change)
+{
+    int64_t charged = h->charge_minor != 0 ? h->charge_minor : h->price_minor;
+    return h->has_labels && charged < change->price_minor ? charged : 0;
+}
+
 static void judge_one(struct book *b, size_t i)
 {
     const struct price_change *change = &b->changes[i];
@@ -208,7 +224,10 @@ static void judge_one(struct book *b, size_t i)
         result->outcome = PRICE_REFUSED;
     } else if (same(h, change)) {
         result->outcome = PRICE_SAME;
+        result->charged_minor = h->charge_minor != 0 ? h->charge_minor : h->price_minor;
     } else {
+        int64_t lower = charge_of(h, change);
+        result->charged_minor = lower != 0 ? lower : change->price_minor;
         result->outcome = PRICE_CHANGED;
         result->version = h->version + 1;
         b->written++;
@@ -272,15 +291,7 @@ static enum res judge(struct book *b)
 
 /* ---- writing ---- */
 
-/* The lowest price a shelf may still show is what is charged, until every label shows the new one;
- * 0: nothing lower, or no label to wait for. */
-static int64_t charge_of(const struct held *h, const struct price_change *change)
-{
-    int64_t charged = h->charge_minor != 0 ? h->charge_minor : h->price_minor;
-    return h->has_labels && charged < change->price_minor ? charged : 0;
-}
-
-enum column { ITEM, VERSION, PRICE, PREVIOUS, CHARGE, FLASH, REGULAR, COLUMNS };
+enum column { ITEM, VERSION, PRICE, PREVIOUS, CHARGE, FLASH, REGULAR, OPEN, COLUMNS };
 
 static void add_or_null(struct pg_array *a, int64_t value)
 {
@@ -306,6 +317,7 @@ static void fill_columns(const struct book *b, struct pg_array columns[COLUMNS])
         add_or_null(&columns[CHARGE], charge_of(h, change));
         pg_array_bool(&columns[FLASH], change->is_flash_sale);
         add_or_null(&columns[REGULAR], change->is_flash_sale ? change->regular_minor : 0);
+        add_or_null(&columns[OPEN], h->open_price_id);
     }
 }
 
@@ -345,6 +357,7 @@ static enum res send_writes(struct book *b, const char *const texts[COLUMNS])
     pg_params_cstr(&p, texts[PREVIOUS]);
     pg_params_cstr(&p, texts[FLASH]);
     pg_params_time_ms(&p, b->now_ms);
+    pg_params_cstr(&p, texts[OPEN]);
     r = pg_conn_pipeline_add(b->c, write_prices, &p, b->why);
     if (r == RES_OK) {
         pg_params_init(&p);

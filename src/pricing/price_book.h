@@ -29,7 +29,8 @@ struct price_result {
     int64_t price_id;
     int64_t version;
     int64_t previous_minor;
-    int64_t labels; /* deliveries begun */
+    int64_t charged_minor; /* what cart and till charge now: lower while a rise reaches the shelf */
+    int64_t labels;        /* deliveries begun */
     char item_id[37];
 };
 struct price_order {
