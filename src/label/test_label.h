@@ -1,9 +1,9 @@
-/* test_label_world.h: one label on simulated ports before a model platform, for this folder's
+/* test_label.h: one label on simulated ports before a model platform, for this folder's
  * tests: it keeps a shadow, answers shadow/get, signs what it sends, and counts each event of the
  * label once. It stops the test (assert) where a label breaks the contract.
  */
-#ifndef TEST_LABEL_WORLD_H
-#define TEST_LABEL_WORLD_H
+#ifndef TEST_LABEL_H
+#define TEST_LABEL_H
 
 #include "board_sim.h"
 #include "flash_sim.h"
@@ -15,16 +15,16 @@
 #include "renewal_sim.h"
 #include "secure_sim.h"
 
-#define WORLD_ID            "ESP32-TEST01"
-#define WORLD_UTC_MS        INT64_C(1790000000000) /* platform's time when the world begins */
-#define WORLD_EVENTS_MAX    4096                   /* of one epoch */
-#define WORLD_EPOCHS_MAX    16
-#define WORLD_DOWN_MAX      32 /* messages on their way to the label */
-#define WORLD_ACKS_MAX      4096
-#define WORLD_SECTOR_BYTES  1024
-#define WORLD_PROGRAM_BYTES 16
+#define TEST_LABEL_ID            "ESP32-TEST01"
+#define TEST_LABEL_UTC_MS        INT64_C(1790000000000) /* platform's time when the world begins */
+#define TEST_LABEL_EVENTS_MAX    4096                   /* of one epoch */
+#define TEST_LABEL_EPOCHS_MAX    16
+#define TEST_LABEL_DOWN_MAX      32 /* messages on their way to the label */
+#define TEST_LABEL_ACKS_MAX      4096
+#define TEST_LABEL_SECTOR_BYTES  1024
+#define TEST_LABEL_PROGRAM_BYTES 16
 
-struct world_display { /* a display with room for its texts */
+struct test_label_display { /* a display with room for its texts */
     struct shelf_display display;
     char update_id[SHELF_UPDATE_ID_BYTES + 1];
     char product_id[SHELF_PRODUCT_BYTES_MAX + 1];
@@ -33,7 +33,7 @@ struct world_display { /* a display with room for its texts */
     char url[SHELF_URL_BYTES_MAX + 1];
 };
 
-struct world_ack { /* as the platform had it */
+struct test_label_ack { /* as the platform had it */
     enum shelf_ack_kind kind;
     enum shelf_ack_status status;
     int64_t epoch;
@@ -46,20 +46,20 @@ struct world_ack { /* as the platform had it */
     char why[SHELF_REASON_BYTES_MAX + 1];
 };
 
-struct world_stream {
+struct test_label_stream {
     int64_t through;
-    bool had[WORLD_EVENTS_MAX + 1];
-    bool lost[WORLD_EVENTS_MAX + 1]; /* told in a gap record */
+    bool had[TEST_LABEL_EVENTS_MAX + 1];
+    bool lost[TEST_LABEL_EVENTS_MAX + 1]; /* told in a gap record */
 };
 
-struct world_down {
+struct test_label_down {
     char topic[SHELF_TOPIC_BYTES];
     char signature[96];
     uint8_t payload[SHELF_DOWN_BYTES_MAX];
     size_t size;
 };
 
-struct world {
+struct test_label {
     struct flash_sim *flash;
     struct secure_sim secure;
     struct board_sim board;
@@ -94,14 +94,14 @@ struct world {
     bool mute;       /* it takes everything and answers nothing */
     int64_t version; /* of the shadow */
     bool has_display;
-    struct world_display display;
+    struct test_label_display display;
     bool has_config;
     struct shelf_config config;
     char config_id[SHELF_UPDATE_ID_BYTES + 1];
     struct shelf_certificate certificate;
     char der[64];
-    struct world_stream streams[WORLD_EPOCHS_MAX]; /* by epoch */
-    int64_t epoch;                                 /* the newest heard of */
+    struct test_label_stream streams[TEST_LABEL_EPOCHS_MAX]; /* by epoch */
+    int64_t epoch;                                           /* the newest heard of */
     unsigned gets;
     unsigned reports;
     unsigned statuses;
@@ -111,54 +111,54 @@ struct world {
     struct shelf_report report; /* the same */
     char csr[64];
     size_t ack_count;
-    struct world_ack acks[WORLD_ACKS_MAX];
+    struct test_label_ack acks[TEST_LABEL_ACKS_MAX];
     size_t down_count;
-    struct world_down downs[WORLD_DOWN_MAX];
+    struct test_label_down downs[TEST_LABEL_DOWN_MAX];
     uint64_t ids; /* update ids given so far */
 };
 
-struct world *world_new(uint64_t seed);
-void world_free(struct world *w);
+struct test_label *test_label_new(uint64_t seed);
+void test_label_free(struct test_label *w);
 /* Switches the label on, anew. False: the power was cut meanwhile. */
-bool world_boot(struct world *w);
-void world_power_off(struct world *w);
+bool test_label_boot(struct test_label *w);
+void test_label_power_off(struct test_label *w);
 /* Time passes; messages are carried, the label is stepped when it asked for it or something came.
  * Ends early when the power is cut. */
-void world_run(struct world *w, int64_t ms);
+void test_label_run(struct test_label *w, int64_t ms);
 /* Boots and runs until the shadow has been read. */
-void world_ready(struct world *w);
-/* Connection gone, and not to be had until world_link_mend. */
-void world_link_cut(struct world *w);
-void world_link_mend(struct world *w);
+void test_label_ready(struct test_label *w);
+/* Connection gone, and not to be had until test_label_link_mend. */
+void test_label_link_cut(struct test_label *w);
+void test_label_link_mend(struct test_label *w);
 
 /* The time as the label has it. */
-int64_t world_label_ms(const struct world *w);
-struct label_view world_look(const struct world *w);
+int64_t test_label_label_ms(const struct test_label *w);
+struct label_view test_label_look(const struct test_label *w);
 
 /* A new update, random but for its version; into the shadow, not sent. */
-void world_price(struct world *w, int64_t version);
+void test_label_price(struct test_label *w, int64_t version);
 /* The display of the shadow with this price in place of its own. */
-void world_price_is(struct world *w, int64_t version, int64_t price_minor);
-void world_configure(struct world *w, int64_t version, const struct shelf_config *config);
+void test_label_price_is(struct test_label *w, int64_t version, int64_t price_minor);
+void test_label_configure(struct test_label *w, int64_t version, const struct shelf_config *config);
 /* What a store's default is. */
-struct shelf_config world_config(void);
-struct shelf_flash world_flash(struct world *w, int64_t version, enum shelf_pattern pattern,
-                               int32_t duration_s);
+struct shelf_config test_label_config(void);
+struct shelf_flash test_label_flash(struct test_label *w, int64_t version,
+                                    enum shelf_pattern pattern, int32_t duration_s);
 
 /* Sends it to the label, signed. */
-void world_send_display(struct world *w);
-void world_send_config(struct world *w);
-void world_send_flash(struct world *w, const struct shelf_flash *flash);
-void world_send_state(struct world *w, enum shelf_topic topic);
+void test_label_send_display(struct test_label *w);
+void test_label_send_config(struct test_label *w);
+void test_label_send_flash(struct test_label *w, const struct shelf_flash *flash);
+void test_label_send_state(struct test_label *w, enum shelf_topic topic);
 /* Any bytes under any topic; signed: with the platform's signature over them. */
-void world_send(struct world *w, const char *topic, struct span payload, bool is_signed);
+void test_label_send(struct test_label *w, const char *topic, struct span payload, bool is_signed);
 
 /* Acks of this status that name this update, the sent-once ones included; ret_last may be NULL. */
-unsigned world_acks(const struct world *w, enum shelf_ack_status status, const char *update_id,
-                    struct world_ack *ret_last);
+unsigned test_label_acks(const struct test_label *w, enum shelf_ack_status status,
+                         const char *update_id, struct test_label_ack *ret_last);
 /* What the label made and the platform has not had. */
-int64_t world_missing(const struct world *w);
+int64_t test_label_missing(const struct test_label *w);
 
-uint64_t world_seed(void);
+uint64_t test_label_seed(void);
 
 #endif

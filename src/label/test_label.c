@@ -1,4 +1,4 @@
-#include "test_label_world.h"
+#include "test_label.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -9,37 +9,38 @@
 
 #define NEVER_MS INT64_MAX
 
-int64_t world_label_ms(const struct world *w)
+int64_t test_label_label_ms(const struct test_label *w)
 {
     return w->now_ms + w->skew_ms;
 }
 
-static bool chance(struct world *w, unsigned per_mille)
+static bool chance(struct test_label *w, unsigned per_mille)
 {
     return per_mille > 0 && rng_below(&w->rng, 1000) < per_mille;
 }
 
 /* --- what the platform hears --- */
 
-static void hear_counter(struct world *w, int64_t epoch, int64_t counter, int64_t gap_from,
+static void hear_counter(struct test_label *w, int64_t epoch, int64_t counter, int64_t gap_from,
                          int64_t gap_to)
 {
     if (counter == 0) {
         return;
     }
-    assert(epoch > 0 && epoch < WORLD_EPOCHS_MAX && counter <= WORLD_EVENTS_MAX);
-    struct world_stream *s = &w->streams[epoch];
+    assert(epoch > 0 && epoch < TEST_LABEL_EPOCHS_MAX && counter <= TEST_LABEL_EVENTS_MAX);
+    struct test_label_stream *s = &w->streams[epoch];
     w->epoch = epoch > w->epoch ? epoch : w->epoch;
     s->had[counter] = true;
     for (int64_t i = gap_from; i > 0 && i <= gap_to; i++) {
         s->lost[i] = true;
     }
-    while (s->through < WORLD_EVENTS_MAX && (s->had[s->through + 1] || s->lost[s->through + 1])) {
+    while (s->through < TEST_LABEL_EVENTS_MAX &&
+           (s->had[s->through + 1] || s->lost[s->through + 1])) {
         s->through++;
     }
 }
 
-static void hear_ack(struct world *w, struct span payload)
+static void hear_ack(struct test_label *w, struct span payload)
 {
     uint8_t block[SHELF_ARENA_BYTES];
     struct arena a;
@@ -47,20 +48,20 @@ static void hear_ack(struct world *w, struct span payload)
     struct shelf_detail detail;
     arena_init(&a, block, sizeof block);
     enum res r = shelf_ack_decode(payload, &a, &ack, &detail);
-    assert(r == RES_OK && span_equal(ack.device_id, SPAN_LIT(WORLD_ID)));
-    assert(w->ack_count < WORLD_ACKS_MAX);
+    assert(r == RES_OK && span_equal(ack.device_id, SPAN_LIT(TEST_LABEL_ID)));
+    assert(w->ack_count < TEST_LABEL_ACKS_MAX);
     if (ack.status == SHELF_DISPLAYED) {
         /* What it says is what is on the panel. */
         assert(w->panel.drawn && ack.counter >= 0);
     }
-    struct world_ack *kept = &w->acks[w->ack_count++];
-    *kept = (struct world_ack){.kind = ack.kind,
-                               .status = ack.status,
-                               .epoch = ack.epoch,
-                               .counter = ack.counter,
-                               .version = ack.version,
-                               .time_ms = ack.time_ms,
-                               .refreshed = ack.refreshed};
+    struct test_label_ack *kept = &w->acks[w->ack_count++];
+    *kept = (struct test_label_ack){.kind = ack.kind,
+                                    .status = ack.status,
+                                    .epoch = ack.epoch,
+                                    .counter = ack.counter,
+                                    .version = ack.version,
+                                    .time_ms = ack.time_ms,
+                                    .refreshed = ack.refreshed};
     memcpy(kept->digest, ack.digest, sizeof kept->digest);
     r = span_copy_text(ack.update_id, kept->update_id, sizeof kept->update_id);
     assert(r == RES_OK);
@@ -69,14 +70,14 @@ static void hear_ack(struct world *w, struct span payload)
     hear_counter(w, ack.epoch, ack.counter, 0, 0);
 }
 
-static void hear_status(struct world *w, struct span payload)
+static void hear_status(struct test_label *w, struct span payload)
 {
     uint8_t block[SHELF_ARENA_BYTES];
     struct arena a;
     struct shelf_detail detail;
     arena_init(&a, block, sizeof block);
     enum res r = shelf_status_decode(payload, &a, &w->status, &detail);
-    assert(r == RES_OK && span_equal(w->status.device_id, SPAN_LIT(WORLD_ID)));
+    assert(r == RES_OK && span_equal(w->status.device_id, SPAN_LIT(TEST_LABEL_ID)));
     w->statuses++;
     if (w->status.gap_from > 0) {
         w->gap_from = w->status.gap_from;
@@ -85,7 +86,7 @@ static void hear_status(struct world *w, struct span payload)
     hear_counter(w, w->status.epoch, w->status.counter, w->status.gap_from, w->status.gap_to);
 }
 
-static void hear_report(struct world *w, struct span payload)
+static void hear_report(struct test_label *w, struct span payload)
 {
     uint8_t block[SHELF_ARENA_BYTES];
     struct arena a;
@@ -98,12 +99,12 @@ static void hear_report(struct world *w, struct span payload)
     w->reports++;
 }
 
-static void hear(struct world *w, struct span topic, struct span payload)
+static void hear(struct test_label *w, struct span topic, struct span payload)
 {
     struct span id;
     enum shelf_topic kind;
     enum res r = shelf_topic_read(topic, &id, &kind);
-    assert(r == RES_OK && span_equal(id, SPAN_LIT(WORLD_ID)));
+    assert(r == RES_OK && span_equal(id, SPAN_LIT(TEST_LABEL_ID)));
     if (kind == SHELF_ACK) {
         hear_ack(w, payload);
     } else if (kind == SHELF_STATUS) {
@@ -114,7 +115,7 @@ static void hear(struct world *w, struct span topic, struct span payload)
         assert(kind == SHELF_GET);
         w->gets++;
         if (!w->mute) {
-            world_send_state(w, SHELF_GET_ACCEPTED);
+            test_label_send_state(w, SHELF_GET_ACCEPTED);
         }
     }
 }
@@ -123,7 +124,7 @@ static void hear(struct world *w, struct span topic, struct span payload)
 
 static enum res net_connect(void *context)
 {
-    struct world *w = context;
+    struct test_label *w = context;
     w->attempts++;
     w->attempting = true;
     return RES_OK;
@@ -131,7 +132,7 @@ static enum res net_connect(void *context)
 
 static void net_disconnect(void *context)
 {
-    struct world *w = context;
+    struct test_label *w = context;
     w->connected = false;
     w->attempting = false;
     w->down_count = 0;
@@ -139,7 +140,7 @@ static void net_disconnect(void *context)
 
 static enum res net_publish(void *context, struct span topic, struct span payload)
 {
-    struct world *w = context;
+    struct test_label *w = context;
     if (!w->connected) {
         return RES_UNAVAILABLE;
     }
@@ -162,7 +163,7 @@ static enum res net_refresh(void *context)
     return RES_UNAVAILABLE; /* a label has no retained topics */
 }
 
-void world_send(struct world *w, const char *topic, struct span payload, bool is_signed)
+void test_label_send(struct test_label *w, const char *topic, struct span payload, bool is_signed)
 {
     uint8_t bytes[SHELF_TOPIC_BYTES + 1 + SHELF_DOWN_BYTES_MAX];
     uint8_t raw[SECURE_SIGNATURE_BYTES];
@@ -171,8 +172,8 @@ void world_send(struct world *w, const char *topic, struct span payload, bool is
     if (!w->connected || chance(w, w->loss_per_mille)) {
         return;
     }
-    assert(w->down_count < WORLD_DOWN_MAX && payload.size <= SHELF_DOWN_BYTES_MAX);
-    struct world_down *d = &w->downs[w->down_count++];
+    assert(w->down_count < TEST_LABEL_DOWN_MAX && payload.size <= SHELF_DOWN_BYTES_MAX);
+    struct test_label_down *d = &w->downs[w->down_count++];
     memset(d, 0, sizeof *d);
     snprintf(d->topic, sizeof d->topic, "%s", topic);
     memcpy(d->payload, payload.data, payload.size);
@@ -187,20 +188,20 @@ void world_send(struct world *w, const char *topic, struct span payload, bool is
         base64_url_write(&signature, span_of(raw, sizeof raw));
         assert(!signature.overflow && !s.overflow);
     }
-    if (chance(w, w->repeat_per_mille) && w->down_count < WORLD_DOWN_MAX) {
+    if (chance(w, w->repeat_per_mille) && w->down_count < TEST_LABEL_DOWN_MAX) {
         w->downs[w->down_count++] = *d;
     }
 }
 
-static void send_encoded(struct world *w, enum shelf_topic topic, const struct sink *payload)
+static void send_encoded(struct test_label *w, enum shelf_topic topic, const struct sink *payload)
 {
     char name[SHELF_TOPIC_BYTES];
     assert(!payload->overflow);
-    shelf_topic_write(SPAN_LIT(WORLD_ID), topic, name);
-    world_send(w, name, sink_span(payload), true);
+    shelf_topic_write(SPAN_LIT(TEST_LABEL_ID), topic, name);
+    test_label_send(w, name, sink_span(payload), true);
 }
 
-void world_send_display(struct world *w)
+void test_label_send_display(struct test_label *w)
 {
     uint8_t bytes[SHELF_DOWN_BYTES_MAX];
     struct sink s;
@@ -209,7 +210,7 @@ void world_send_display(struct world *w)
     send_encoded(w, SHELF_PRICE_UPDATE, &s);
 }
 
-void world_send_config(struct world *w)
+void test_label_send_config(struct test_label *w)
 {
     uint8_t bytes[SHELF_DOWN_BYTES_MAX];
     struct sink s;
@@ -218,7 +219,7 @@ void world_send_config(struct world *w)
     send_encoded(w, SHELF_CONFIG_UPDATE, &s);
 }
 
-void world_send_flash(struct world *w, const struct shelf_flash *flash)
+void test_label_send_flash(struct test_label *w, const struct shelf_flash *flash)
 {
     uint8_t bytes[SHELF_DOWN_BYTES_MAX];
     struct sink s;
@@ -227,19 +228,19 @@ void world_send_flash(struct world *w, const struct shelf_flash *flash)
     send_encoded(w, SHELF_FLASH_COMMAND, &s);
 }
 
-void world_send_state(struct world *w, enum shelf_topic topic)
+void test_label_send_state(struct test_label *w, enum shelf_topic topic)
 {
     uint8_t bytes[SHELF_DOWN_BYTES_MAX];
     struct sink s;
     struct shelf_state state = {
-        .device_id = SPAN_LIT(WORLD_ID),
+        .device_id = SPAN_LIT(TEST_LABEL_ID),
         .version = w->version,
         .has_display = w->has_display,
         .display = w->display.display,
         .has_config = w->has_config,
         .config = w->config,
         .certificate = w->certificate,
-        .time_ms = WORLD_UTC_MS + w->now_ms,
+        .time_ms = TEST_LABEL_UTC_MS + w->now_ms,
         .events_epoch = w->epoch,
         .events_through = w->epoch > 0 ? w->streams[w->epoch].through : 0,
     };
@@ -252,23 +253,24 @@ void world_send_state(struct world *w, enum shelf_topic topic)
 
 static void note(void *context, enum label_note note, const char *text)
 {
-    struct world *w = context;
+    struct test_label *w = context;
     (void)text;
     w->notes[note]++;
 }
 
-uint64_t world_seed(void)
+uint64_t test_label_seed(void)
 {
     const char *text = getenv("ENDCAP_SEED");
     return text != NULL ? strtoull(text, NULL, 10) : 20261121;
 }
 
-struct world *world_new(uint64_t seed)
+struct test_label *test_label_new(uint64_t seed)
 {
-    struct world *w = calloc(1, sizeof *w);
+    struct test_label *w = calloc(1, sizeof *w);
     assert(w != NULL);
     rng_init(&w->rng, seed);
-    w->flash = flash_sim_new(WORLD_SECTOR_BYTES, LABEL_STORE_SECTORS, WORLD_PROGRAM_BYTES, seed);
+    w->flash =
+        flash_sim_new(TEST_LABEL_SECTOR_BYTES, LABEL_STORE_SECTORS, TEST_LABEL_PROGRAM_BYTES, seed);
     assert(w->flash != NULL);
     secure_sim_init(&w->secure, seed);
     board_sim_init(&w->board, seed);
@@ -284,7 +286,7 @@ struct world *world_new(uint64_t seed)
                                   .publish = net_publish,
                                   .refresh = net_refresh};
     w->observer = (struct label_observer){.context = w, .note = note};
-    w->settings = (struct label_settings){.label_id = WORLD_ID, .firmware = "1.0.0"};
+    w->settings = (struct label_settings){.label_id = TEST_LABEL_ID, .firmware = "1.0.0"};
     w->ports = (struct label_ports){.flash = &w->flash->flash,
                                     .secure = &w->secure.secure,
                                     .network = &w->network,
@@ -300,7 +302,7 @@ struct world *world_new(uint64_t seed)
     return w;
 }
 
-void world_free(struct world *w)
+void test_label_free(struct test_label *w)
 {
     if (w != NULL) {
         assert(w->flash->violation == NULL);
@@ -309,40 +311,40 @@ void world_free(struct world *w)
     }
 }
 
-void world_power_off(struct world *w)
+void test_label_power_off(struct test_label *w)
 {
     w->on = false;
     net_disconnect(w);
 }
 
-bool world_boot(struct world *w)
+bool test_label_boot(struct test_label *w)
 {
-    world_power_off(w);
+    test_label_power_off(w);
     flash_sim_power_cycle(w->flash);
-    enum res r = label_init(&w->label, &w->settings, &w->ports, world_label_ms(w));
+    enum res r = label_init(&w->label, &w->settings, &w->ports, test_label_label_ms(w));
     assert(r == RES_OK || w->flash->off);
     w->on = r == RES_OK && !w->flash->off;
     w->due_ms = w->now_ms;
     return w->on;
 }
 
-static bool carry(struct world *w)
+static bool carry(struct test_label *w)
 {
     bool any = false;
     if (w->attempting && !w->silent) {
         w->attempting = false;
         w->connected = !w->down && !(w->refuse_renewed && w->renewal.renewed_selected);
         if (w->connected) {
-            label_connected(&w->label, world_label_ms(w));
+            label_connected(&w->label, test_label_label_ms(w));
         } else {
-            label_disconnected(&w->label, world_label_ms(w),
+            label_disconnected(&w->label, test_label_label_ms(w),
                                w->down ? RES_UNAVAILABLE : RES_DENIED);
         }
         any = true;
     }
     for (size_t i = 0; i < w->down_count && w->connected; i++) {
-        const struct world_down d = w->downs[i];
-        label_message(&w->label, world_label_ms(w), span_text(d.topic, sizeof d.topic),
+        const struct test_label_down d = w->downs[i];
+        label_message(&w->label, test_label_label_ms(w), span_text(d.topic, sizeof d.topic),
                       span_of(d.payload, d.size), span_text(d.signature, sizeof d.signature));
         any = true;
     }
@@ -350,20 +352,20 @@ static bool carry(struct world *w)
     return any;
 }
 
-void world_run(struct world *w, int64_t ms)
+void test_label_run(struct test_label *w, int64_t ms)
 {
     int64_t until_ms = w->now_ms + ms;
     while (w->on && w->now_ms < until_ms) {
         w->board.now_ms = w->now_ms;
         w->board.last_ms = w->now_ms; /* the battery is a test's own business */
         if (carry(w) || w->now_ms >= w->due_ms) {
-            int64_t due_ms = label_step(&w->label, world_label_ms(w));
-            assert(due_ms > world_label_ms(w));
+            int64_t due_ms = label_step(&w->label, test_label_label_ms(w));
+            assert(due_ms > test_label_label_ms(w));
             w->due_ms = due_ms == NEVER_MS ? NEVER_MS : due_ms - w->skew_ms;
             w->steps++;
         }
         if (w->flash->off) {
-            world_power_off(w);
+            test_label_power_off(w);
             return;
         }
         if (w->attempting || w->down_count > 0) {
@@ -374,30 +376,30 @@ void world_run(struct world *w, int64_t ms)
     }
 }
 
-void world_ready(struct world *w)
+void test_label_ready(struct test_label *w)
 {
-    bool booted = world_boot(w);
+    bool booted = test_label_boot(w);
     assert(booted);
-    world_run(w, 100);
-    assert(world_look(w).synced);
+    test_label_run(w, 100);
+    assert(test_label_look(w).synced);
 }
 
-void world_link_cut(struct world *w)
+void test_label_link_cut(struct test_label *w)
 {
     w->down = true;
     if (w->connected) {
         net_disconnect(w);
-        label_disconnected(&w->label, world_label_ms(w), RES_UNAVAILABLE);
+        label_disconnected(&w->label, test_label_label_ms(w), RES_UNAVAILABLE);
         w->due_ms = w->now_ms;
     }
 }
 
-void world_link_mend(struct world *w)
+void test_label_link_mend(struct test_label *w)
 {
     w->down = false;
 }
 
-struct label_view world_look(const struct world *w)
+struct label_view test_label_look(const struct test_label *w)
 {
     struct label_view v;
     label_look(&w->label, &v);
@@ -406,7 +408,7 @@ struct label_view world_look(const struct world *w)
 
 /* --- content --- */
 
-static void next_id(struct world *w, char *id)
+static void next_id(struct test_label *w, char *id)
 {
     snprintf(id, SHELF_UPDATE_ID_BYTES + 1, "00000000-0000-4000-8000-%012llx",
              (unsigned long long)++w->ids);
@@ -422,13 +424,13 @@ static void seal(struct shelf_display *d)
     secure_sim_digest(sink_span(&s), SPAN_NONE, d->digest);
 }
 
-void world_price(struct world *w, int64_t version)
+void test_label_price(struct test_label *w, int64_t version)
 {
     static const char *const names[] = {"Tata salt 1 kg", "टाटा नमक 1 किलो", "டாடா உப்பு 1 கிலோ",
                                         "టాటా ఉప్పు 1 కిలో",   "টাটা লবণ 1 কেজি", "टाटा मीठ 1 किलो"};
     static const enum shelf_language languages[] = {SHELF_EN, SHELF_HI, SHELF_TA,
                                                     SHELF_TE, SHELF_BN, SHELF_MR};
-    struct world_display *p = &w->display;
+    struct test_label_display *p = &w->display;
     size_t language = (size_t)rng_below(&w->rng, 6);
     bool sale = rng_below(&w->rng, 3) == 0;
     unsigned sku = (unsigned)rng_below(&w->rng, 100000);
@@ -439,7 +441,7 @@ void world_price(struct world *w, int64_t version)
     snprintf(p->name_en, sizeof p->name_en, "%s", names[0]);
     snprintf(p->url, sizeof p->url, "https://shop.example/p/SKU-%05u", sku);
     p->display = (struct shelf_display){
-        .device_id = SPAN_LIT(WORLD_ID),
+        .device_id = SPAN_LIT(TEST_LABEL_ID),
         .update_id = span_text(p->update_id, sizeof p->update_id),
         .version = version,
         .template = sale ? SHELF_SALE : SHELF_STANDARD,
@@ -454,28 +456,28 @@ void world_price(struct world *w, int64_t version)
         .per_kg = rng_below(&w->rng, 2) == 0,
         .is_flash_sale = sale,
         .url = span_text(p->url, sizeof p->url),
-        .timestamp_ms = WORLD_UTC_MS + w->now_ms,
+        .timestamp_ms = TEST_LABEL_UTC_MS + w->now_ms,
     };
     seal(&p->display);
     w->has_display = true;
     w->version++;
 }
 
-void world_price_is(struct world *w, int64_t version, int64_t price_minor)
+void test_label_price_is(struct test_label *w, int64_t version, int64_t price_minor)
 {
     struct shelf_display *d = &w->display.display;
     next_id(w, w->display.update_id);
     d->version = version;
     d->price_minor = price_minor;
-    d->timestamp_ms = WORLD_UTC_MS + w->now_ms;
+    d->timestamp_ms = TEST_LABEL_UTC_MS + w->now_ms;
     seal(d);
     w->version++;
 }
 
-struct shelf_config world_config(void)
+struct shelf_config test_label_config(void)
 {
     return (struct shelf_config){
-        .device_id = SPAN_LIT(WORLD_ID),
+        .device_id = SPAN_LIT(TEST_LABEL_ID),
         .language = SHELF_EN,
         .aisle = SPAN_LIT("3"),
         .shelf = SPAN_LIT("2"),
@@ -486,11 +488,11 @@ struct shelf_config world_config(void)
         .peak_from_min = 480,
         .peak_to_min = 1320,
         .utc_offset_min = 330,
-        .timestamp_ms = WORLD_UTC_MS,
+        .timestamp_ms = TEST_LABEL_UTC_MS,
     };
 }
 
-void world_configure(struct world *w, int64_t version, const struct shelf_config *config)
+void test_label_configure(struct test_label *w, int64_t version, const struct shelf_config *config)
 {
     next_id(w, w->config_id);
     w->config = *config;
@@ -500,31 +502,31 @@ void world_configure(struct world *w, int64_t version, const struct shelf_config
     w->version++;
 }
 
-struct shelf_flash world_flash(struct world *w, int64_t version, enum shelf_pattern pattern,
-                               int32_t duration_s)
+struct shelf_flash test_label_flash(struct test_label *w, int64_t version,
+                                    enum shelf_pattern pattern, int32_t duration_s)
 {
     static char id[SHELF_UPDATE_ID_BYTES + 1];
     next_id(w, id);
     return (struct shelf_flash){
-        .device_id = SPAN_LIT(WORLD_ID),
+        .device_id = SPAN_LIT(TEST_LABEL_ID),
         .update_id = span_text(id, sizeof id),
         .version = version,
         .pattern = pattern,
         .duration_s = duration_s,
         .colour = SHELF_GREEN,
-        .expires_ms = WORLD_UTC_MS + w->now_ms + 60000,
-        .timestamp_ms = WORLD_UTC_MS + w->now_ms,
+        .expires_ms = TEST_LABEL_UTC_MS + w->now_ms + 60000,
+        .timestamp_ms = TEST_LABEL_UTC_MS + w->now_ms,
     };
 }
 
 /* --- judging --- */
 
-unsigned world_acks(const struct world *w, enum shelf_ack_status status, const char *update_id,
-                    struct world_ack *ret_last)
+unsigned test_label_acks(const struct test_label *w, enum shelf_ack_status status,
+                         const char *update_id, struct test_label_ack *ret_last)
 {
     unsigned count = 0;
     for (size_t i = 0; i < w->ack_count; i++) {
-        const struct world_ack *ack = &w->acks[i];
+        const struct test_label_ack *ack = &w->acks[i];
         if (ack->status == status &&
             (update_id == NULL || strcmp(ack->update_id, update_id) == 0)) {
             count++;
@@ -536,12 +538,12 @@ unsigned world_acks(const struct world *w, enum shelf_ack_status status, const c
     return count;
 }
 
-int64_t world_missing(const struct world *w)
+int64_t test_label_missing(const struct test_label *w)
 {
-    struct label_view v = world_look(w);
+    struct label_view v = test_label_look(w);
     int64_t missing = 0;
     for (int64_t i = 1; i <= v.last_counter; i++) {
-        const struct world_stream *s = &w->streams[v.epoch];
+        const struct test_label_stream *s = &w->streams[v.epoch];
         missing += s->had[i] || s->lost[i] ? 0 : 1;
     }
     return missing;
