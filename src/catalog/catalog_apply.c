@@ -215,7 +215,7 @@ static void refuse_price(struct catalog_apply *a, const PGresult *rows, int row)
     struct sink v;
     sink_init(&s, rule, sizeof rule - 1);
     sink_text(&s, "must be ");
-    price_fault_rule((enum price_fault)(faults & -faults), &limits, &s);
+    price_check_rule((enum price_fault)(faults & -faults), &limits, &s);
     rule[s.size] = '\0';
     sink_init(&v, value, sizeof value);
     money_write(&v, price);

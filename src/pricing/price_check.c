@@ -45,7 +45,7 @@ static bool any_digit(struct span text, size_t from)
     return false;
 }
 
-unsigned price_read(struct span text, int64_t *ret_minor)
+unsigned price_check_read(struct span text, int64_t *ret_minor)
 {
     size_t whole = 0;
     size_t decimals = 0;
@@ -98,7 +98,7 @@ unsigned price_check(int64_t price_minor, struct span currency, const struct pri
     return faults;
 }
 
-const char *price_fault_code(enum price_fault fault)
+const char *price_check_code(enum price_fault fault)
 {
     switch (fault) {
     case PRICE_CURRENCY:
@@ -117,7 +117,7 @@ const char *price_fault_code(enum price_fault fault)
     return "INVALID_PRICE";
 }
 
-const char *price_fault_field(enum price_fault fault)
+const char *price_check_field(enum price_fault fault)
 {
     return fault == PRICE_CURRENCY ? "currency" : "price";
 }
@@ -129,7 +129,7 @@ static void limit_rule(struct sink *s, const char *before, int64_t minor, const 
     sink_text(s, after);
 }
 
-void price_fault_rule(enum price_fault fault, const struct price_limits *limits, struct sink *s)
+void price_check_rule(enum price_fault fault, const struct price_limits *limits, struct sink *s)
 {
     switch (fault) {
     case PRICE_NOT_A_NUMBER:
@@ -160,13 +160,13 @@ void price_fault_rule(enum price_fault fault, const struct price_limits *limits,
     }
 }
 
-void price_fault_words(unsigned faults, const struct price_limits *limits, struct sink *s)
+void price_check_words(unsigned faults, const struct price_limits *limits, struct sink *s)
 {
     bool first = true;
     for (unsigned i = 0; i < PRICE_FAULT_KINDS; i++) {
         if ((faults & 1U << i) != 0) {
             sink_text(s, first ? "must be " : "; must be ");
-            price_fault_rule((enum price_fault)(1U << i), limits, s);
+            price_check_rule((enum price_fault)(1U << i), limits, s);
             first = false;
         }
     }

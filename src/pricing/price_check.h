@@ -12,7 +12,7 @@
 
 #define PRICE_MINOR_MAX   INT64_C(99999999) /* 999999.99 */
 #define PRICE_FAULT_KINDS 8                 /* bits of enum price_fault */
-#define PRICE_RULE_BYTES  96                /* of price_fault_rule's words, at most */
+#define PRICE_RULE_BYTES  96                /* of price_check_rule's words, at most */
 
 enum price_fault {
     PRICE_NOT_A_NUMBER = 1 << 0,
@@ -34,15 +34,15 @@ struct price_limits {
 
 /* The number as written, JSON or CSV. Sets *ret_minor when it is a price at all (no NUMBER,
  * POSITIVE, DECIMALS or RANGE fault). 0: no fault. */
-unsigned price_read(struct span text, int64_t *ret_minor);
+unsigned price_check_read(struct span text, int64_t *ret_minor);
 /* `currency` empty: not said, which is fine. 0: no fault. */
 unsigned price_check(int64_t price_minor, struct span currency, const struct price_limits *limits);
 /* The code of the error envelope ("INVALID_PRICE", "PRICE_ABOVE_MRP", ...), and the rule in words
  * with the limit in it. `fault`: one bit. */
-const char *price_fault_code(enum price_fault fault);
-const char *price_fault_field(enum price_fault fault); /* "price" or "currency" */
-void price_fault_rule(enum price_fault fault, const struct price_limits *limits, struct sink *s);
+const char *price_check_code(enum price_fault fault);
+const char *price_check_field(enum price_fault fault); /* "price" or "currency" */
+void price_check_rule(enum price_fault fault, const struct price_limits *limits, struct sink *s);
 /* All of them in one sentence: "must be positive; must be at most 70.00, ...". */
-void price_fault_words(unsigned faults, const struct price_limits *limits, struct sink *s);
+void price_check_words(unsigned faults, const struct price_limits *limits, struct sink *s);
 
 #endif

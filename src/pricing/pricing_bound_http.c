@@ -79,11 +79,11 @@ static enum res read_both(struct http_request *q, int64_t *ret_min, int64_t *ret
     json_t *details = json_array();
     for (size_t i = 0; i < 2; i++) {
         const char *text = http_request_text(q, names[i]);
-        unsigned faults = price_read(span_text(text, HTTP_NUMBER_BYTES), &minor[i]);
+        unsigned faults = price_check_read(span_text(text, HTTP_NUMBER_BYTES), &minor[i]);
         char words[PRICE_FAULT_KINDS * PRICE_RULE_BYTES];
         struct sink s;
         sink_init(&s, words, sizeof words - 1);
-        price_fault_words(faults, &none, &s);
+        price_check_words(faults, &none, &s);
         words[s.size] = '\0';
         if (faults != 0) {
             pricing_reply_add_field(details, 0, names[i], span_text(text, HTTP_NUMBER_BYTES),

@@ -33,10 +33,10 @@ void pricing_reply_add(json_t *details, int64_t row, unsigned faults,
         char rule[PRICE_RULE_BYTES + 1];
         struct sink s;
         sink_init(&s, rule, PRICE_RULE_BYTES);
-        price_fault_rule(fault, limits, &s);
+        price_check_rule(fault, limits, &s);
         rule[s.size] = '\0';
         const char *value = fault == PRICE_CURRENCY ? currency : price;
-        add(details, row, price_fault_field(fault), value == NULL ? "" : value, rule);
+        add(details, row, price_check_field(fault), value == NULL ? "" : value, rule);
     }
 }
 
@@ -75,7 +75,7 @@ void pricing_reply_refused(struct http_request *q, json_t *details, unsigned fau
     const char *code = "INVALID_PARAMETER";
     for (unsigned i = 0; i < PRICE_FAULT_KINDS; i++) {
         if ((faults & 1U << i) != 0) {
-            code = price_fault_code((enum price_fault)(1U << i));
+            code = price_check_code((enum price_fault)(1U << i));
             break;
         }
     }

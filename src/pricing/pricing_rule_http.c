@@ -390,7 +390,7 @@ static json_t *change_json(const struct pricing_run_change *change)
     char words[PRICE_FAULT_KINDS * PRICE_RULE_BYTES];
     struct sink s;
     sink_init(&s, words, sizeof words - 1);
-    price_fault_words(change->faults, &change->limits, &s);
+    price_check_words(change->faults, &change->limits, &s);
     words[s.size] = '\0';
     bool by_rule = change->rule_id[0] != '\0';
     return json_pack("{s:s, s:f, s:f, s:s?, s:s?, s:s, s:s?}", "productId", change->product_id,

@@ -23,7 +23,7 @@ static void fault_words(const struct price_result *result, char *text, size_t si
         sink_text(&s, "the store has no such product");
     } else {
         sink_text(&s, "the price ");
-        price_fault_words(result->faults, &result->limits, &s);
+        price_check_words(result->faults, &result->limits, &s);
     }
     text[s.size] = '\0';
 }

@@ -383,7 +383,7 @@ static void post_update(struct http_request *q, void *context)
                   .changed_by = PRICING_REPLY_ISSUER,
                   .all_or_nothing = false}};
     a.order.store_id = a.store_id;
-    a.faults = price_read(span_text(a.price_text, HTTP_NUMBER_BYTES), &a.change.price_minor);
+    a.faults = price_check_read(span_text(a.price_text, HTTP_NUMBER_BYTES), &a.change.price_minor);
     enum res r = pg_pool_take(context, &c, &why);
     if (r == RES_OK) {
         update_with(q, c, &a);

@@ -131,7 +131,7 @@ static void read_body(struct http_request *q, struct work *w)
     }
     for (size_t i = 0; i < w->upload.row_count; i++) {
         if (!w->noted[i]) {
-            w->read_faults[i] = price_read(w->upload.rows[i].price, &w->prices[i]);
+            w->read_faults[i] = price_check_read(w->upload.rows[i].price, &w->prices[i]);
         }
     }
 }

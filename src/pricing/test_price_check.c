@@ -24,7 +24,7 @@ static struct rng random_start(void)
 
 static unsigned faults_of(const char *text, int64_t *ret_minor)
 {
-    return price_read(span_text(text, 64), ret_minor);
+    return price_check_read(span_text(text, 64), ret_minor);
 }
 
 static void reads_prices_as_people_and_json_write_them(void **state)
@@ -175,12 +175,12 @@ static void says_each_rule_with_its_limit(void **state)
         char text[PRICE_RULE_BYTES + 1];
         struct sink s;
         sink_init(&s, text, PRICE_RULE_BYTES);
-        price_fault_rule(cases[i].fault, &limits, &s);
+        price_check_rule(cases[i].fault, &limits, &s);
         assert_false(s.overflow);
         text[s.size] = '\0';
         assert_string_equal(text, cases[i].rule);
-        assert_string_equal(price_fault_code(cases[i].fault), cases[i].code);
-        assert_string_equal(price_fault_field(cases[i].fault), cases[i].field);
+        assert_string_equal(price_check_code(cases[i].fault), cases[i].code);
+        assert_string_equal(price_check_field(cases[i].fault), cases[i].field);
     }
 }
 
@@ -191,7 +191,7 @@ static void says_all_of_them_in_one_sentence(void **state)
     char text[200];
     struct sink s;
     sink_init(&s, text, sizeof text - 1);
-    price_fault_words(PRICE_DECIMALS | PRICE_ABOVE_MRP, &limits, &s);
+    price_check_words(PRICE_DECIMALS | PRICE_ABOVE_MRP, &limits, &s);
     text[s.size] = '\0';
     assert_string_equal(text, "must be at most 2 decimals; must be at most 70.00, the maximum "
                               "retail price");
