@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,11 +25,16 @@ static const char help[] =
     "  --store S         the device's store\n"
     "  --device ID       CART-[A-Z0-9]{4,12} or ESP32-[A-Z0-9]{3,12}, and of the store's own\n"
     "                    pattern (provision: default a new one)\n"
+    "  --count N         provision: so many at once, 1 to 100000; --device is the first and its\n"
+    "                    digits count up (default ESP32-000001, CART-000001)\n"
     "  --csr FILE        a PKCS#10 request; only its P-256 key is taken (without: a key is made)\n"
     "  --serial TEXT     a cart's hardware serial (default: its id)\n"
     "  --days N          validity, 1 to 3650 (default 730)\n"
     "  --out DIR         where ID.crt, ID.key, ca.crt and platform.pub go (default: ID)\n"
     "  --json            answer as one JSON object a line\n";
+
+#define COUNT_MAX 100000
+#define BATCH_MAX 1000 /* devices of one transaction */
 
 static const char subcommands[] = "the subcommands are provision, revoke and list";
 
@@ -42,6 +48,7 @@ struct arguments {
     const char *out;
     const char *reason;
     long days;
+    long count; /* 0: not given */
     bool json;
     char new_id[PKI_ID_BYTES_MAX + 1]; /* where device points when none was given */
 };
@@ -201,6 +208,148 @@ static enum res read_csr(const struct arguments *a, char *ret_text, size_t size,
     return r;
 }
 
+/* --- many at once --- */
+
+/* Plainly: the batch is forced to the disk as a whole, before it is registered for good. */
+static enum res write_plain(const struct arguments *a, const char *id, const char *ending,
+                            const char *text, mode_t mode, struct err *why)
+{
+    char path[FILE_PATH_BYTES_MAX];
+    enum res r = file_path(path, why, "%s/%s%s", a->out, id, ending);
+    if (r != RES_OK) {
+        return r;
+    }
+    size_t size = strlen(text);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    bool done = fd >= 0 && fchmod(fd, mode) == 0 && write(fd, text, size) == (ssize_t)size;
+    if (!done) {
+        err_set(why, "cannot write %s: %s", path, strerror(errno));
+    }
+    if (fd >= 0) {
+        (void)close(fd); /* what a late error would say, force_to_disk says */
+    }
+    return done ? RES_OK : RES_IO;
+}
+
+static enum res force_to_disk(const struct arguments *a, struct err *why)
+{
+    int fd = open(a->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool done = fd >= 0 && syncfs(fd) == 0;
+    if (!done) {
+        err_set(why, "cannot force %s to the disk: %s", a->out, strerror(errno));
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return done ? RES_OK : RES_IO;
+}
+
+/* The next id: its digits at the end count up. False: they are all nines. */
+static bool count_up(char *id)
+{
+    for (size_t at = strlen(id); at > 0 && id[at - 1] >= '0' && id[at - 1] <= '9'; at--) {
+        if (id[at - 1] < '9') {
+            id[at - 1]++;
+            return true;
+        }
+        id[at - 1] = '0';
+    }
+    return false;
+}
+
+/* In the transaction that the caller ends; `id` becomes the one after them. */
+static enum res make_batch(const struct desk *d, const struct arguments *a,
+                           struct pki_request *request, char *id, long count, struct err *why)
+{
+    struct pki_certificate made;
+    enum res r = RES_OK;
+    for (long i = 0; r == RES_OK && i < count; i++) {
+        if (id[0] == '\0') {
+            err_set(why, "the ids run out of digits; give a --device with a lower number");
+            return RES_LIMIT;
+        }
+        request->id = span_or_none(id);
+        r = pki_registry_register(&d->registry, request, SPAN_NONE, SPAN_NONE, &made, why);
+        if (r != RES_OK) {
+            return r;
+        }
+        r = write_plain(a, id, ".crt", made.pem, 0644, why);
+        if (r == RES_OK) {
+            r = write_plain(a, id, ".key", made.key_pem, 0600, why);
+        }
+        pki_issue_cleanse(&made);
+        if (!count_up(id)) {
+            id[0] = '\0';
+        }
+    }
+    return r == RES_OK ? force_to_disk(a, why) : r;
+}
+
+/* Transactions of BATCH_MAX: one that fails leaves those before it, and says so. */
+static enum res make_all(const struct desk *d, const struct arguments *a,
+                         struct pki_request *request, char *id, struct err *why)
+{
+    long made = 0;
+    enum res r = RES_OK;
+    while (r == RES_OK && made < a->count) {
+        long count = a->count - made < BATCH_MAX ? a->count - made : BATCH_MAX;
+        r = pg_conn_command(d->connection, "BEGIN", why);
+        if (r == RES_OK) {
+            r = make_batch(d, a, request, id, count, why);
+            enum res ended = pg_conn_command(d->connection, r == RES_OK ? "COMMIT" : "ROLLBACK",
+                                             r == RES_OK ? why : NULL); /* the first words count */
+            r = r == RES_OK ? ended : r;
+        }
+        made += r == RES_OK ? count : 0;
+    }
+    if (r != RES_OK && made > 0) {
+        err_prefix(why, "%ld devices are made, the next are not", made);
+    }
+    return r;
+}
+
+static int provision_many(struct arguments *a, struct pki_request *request)
+{
+    char id[PKI_ID_BYTES_MAX + 1];
+    struct err why = {""};
+    struct desk desk;
+    if (a->csr != NULL || a->serial != NULL) {
+        return misuse("--csr and --serial are of one device, not of --count");
+    }
+    if (a->device == NULL) {
+        a->device = request->kind == PKI_LABEL ? "ESP32-000001" : "CART-000001";
+    }
+    if (span_copy_text(span_or_none(a->device), id, sizeof id) != RES_OK ||
+        !pki_identity_id_valid(request->kind, span_or_none(id))) {
+        return misuse("--device is not an id of that kind");
+    }
+    a->out = a->out == NULL ? a->device : a->out;
+    enum res r = desk_open(&desk, a, &why);
+    if (r == RES_OK) {
+        r = prepare_out(a, &why);
+    }
+    if (r == RES_OK) {
+        r = copy_file(&desk, a->out, "ca.crt", &why);
+    }
+    if (r == RES_OK) {
+        r = copy_file(&desk, a->out, "platform.pub", &why);
+    }
+    if (r == RES_OK) {
+        r = make_all(&desk, a, request, id, &why);
+    }
+    desk_close(&desk);
+    if (r == RES_OK && a->json) {
+        printf("{\"made\":%ld,\"kind\":\"%s\",\"storeId\":\"%s\",\"first\":\"%s\"}\n", a->count,
+               a->kind, a->store, a->device);
+    } else if (r == RES_OK) {
+        printf("%ld %ss of store %s, %s the first, in %s\n", a->count, a->kind, a->store, a->device,
+               a->out);
+    }
+    return r == RES_OK ? 0 : complain(&why);
+}
+
+/* --- one --- */
+
 static int provision(struct arguments *a)
 {
     struct pki_request request = {.kind = PKI_CART};
@@ -211,16 +360,19 @@ static int provision(struct arguments *a)
     if (a->store == NULL) {
         return misuse("--store is needed");
     }
+    if (a->days < 1 || a->days > PKI_DEVICE_DAYS_MAX) {
+        return misuse("--days is 1 to 3650");
+    }
+    request.store_id = span_or_none(a->store);
+    pki_issue_period(&request, (unsigned)a->days);
+    if (a->count > 0) {
+        return provision_many(a, &request);
+    }
     if (a->device == NULL) {
         pki_issue_new_id(request.kind, a->new_id);
         a->device = a->new_id;
     }
-    if (a->days < 1 || a->days > PKI_DEVICE_DAYS_MAX) {
-        return misuse("--days is 1 to 3650");
-    }
     request.id = span_or_none(a->device);
-    request.store_id = span_or_none(a->store);
-    pki_issue_period(&request, (unsigned)a->days);
     a->out = a->out == NULL ? a->device : a->out;
     struct err why = {""};
     struct desk desk;
@@ -324,13 +476,19 @@ static bool read_days(const char *text, long *ret_days)
 
 static int read_arguments(int argc, char **argv, struct arguments *a)
 {
-    static const struct option options[] = {
-        {"data", required_argument, NULL, 'd'},  {"kind", required_argument, NULL, 'k'},
-        {"store", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'i'},
-        {"csr", required_argument, NULL, 'c'},   {"serial", required_argument, NULL, 'n'},
-        {"out", required_argument, NULL, 'o'},   {"reason", required_argument, NULL, 'r'},
-        {"days", required_argument, NULL, 'y'},  {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"data", required_argument, NULL, 'd'},
+                                            {"kind", required_argument, NULL, 'k'},
+                                            {"store", required_argument, NULL, 's'},
+                                            {"device", required_argument, NULL, 'i'},
+                                            {"csr", required_argument, NULL, 'c'},
+                                            {"serial", required_argument, NULL, 'n'},
+                                            {"out", required_argument, NULL, 'o'},
+                                            {"reason", required_argument, NULL, 'r'},
+                                            {"days", required_argument, NULL, 'y'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"count", required_argument, NULL, 'm'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     int option;
     optind = 1;
     while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
@@ -339,7 +497,8 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
             const char **to;
         } texts[] = {{'d', &a->data}, {'k', &a->kind},   {'s', &a->store}, {'i', &a->device},
                      {'c', &a->csr},  {'n', &a->serial}, {'o', &a->out},   {'r', &a->reason}};
-        bool known = option == 'j' || (option == 'y' && read_days(optarg, &a->days));
+        bool known = option == 'j' || (option == 'y' && read_days(optarg, &a->days)) ||
+                     (option == 'm' && command_line_number(optarg, 1, COUNT_MAX, &a->count));
         a->json = a->json || option == 'j';
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
             if (texts[i].letter == option) {
@@ -353,6 +512,9 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
         }
         if (option == 'y' && !known) {
             return misuse("--days is 1 to 3650");
+        }
+        if (option == 'm' && !known) {
+            return misuse("--count is 1 to 100000");
         }
         if (!known) {
             return command_line_bad_option("device", argv, option);

@@ -158,6 +158,38 @@ static void makes_up_an_id_when_none_is_given(void **state)
     json_decref(made);
 }
 
+static void makes_many_at_once_or_none(void **state)
+{
+    (void)state;
+    assert_int_equal(ENDCAP("device", "provision", "--kind", "label", "--store", "STORE-1",
+                            "--count", "25", "--device", "ESP32-000090", "--out", "many"),
+                     0);
+    assert_says("25 labels of store STORE-1, ESP32-000090 the first, in many");
+    assert_int_equal(mode_of("many/ESP32-000090.key"), 0600);
+    assert_int_equal(mode_of("many/ESP32-000114.crt"), 0644);
+    assert_int_equal(mode_of("many/ca.crt"), 0644);
+    assert_int_equal(mode_of("many/platform.pub"), 0644);
+    assert_int_equal(ENDCAP("device", "list", "--store", "STORE-1"), 0);
+    assert_says("ESP32-000090");
+    assert_says("ESP32-000114");
+    /* The fifth of these has a certificate: nobody gets one. */
+    assert_int_equal(ENDCAP("device", "provision", "--kind", "label", "--store", "STORE-1",
+                            "--count", "10", "--device", "ESP32-000086", "--out", "more"),
+                     1);
+    assert_says("ESP32-000090 is provisioned already");
+    assert_int_equal(ENDCAP("device", "list", "--store", "STORE-1"), 0);
+    assert_null(strstr(output, "ESP32-000086"));
+    assert_int_equal(ENDCAP("device", "provision", "--kind", "label", "--store", "STORE-1",
+                            "--count", "3", "--device", "ESP32-999998", "--out", "end"),
+                     1);
+    assert_says("run out of digits");
+    assert_int_equal(
+        ENDCAP("device", "provision", "--kind", "label", "--store", "STORE-1", "--count", "0"), 2);
+    assert_int_equal(ENDCAP("device", "provision", "--kind", "cart", "--store", "STORE-1",
+                            "--count", "2", "--serial", "X"),
+                     2);
+}
+
 static void revokes_and_lists(void **state)
 {
     (void)state;
@@ -214,6 +246,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(refuses_a_second_certificate_for_a_device),
         cmocka_unit_test(takes_a_signing_request_and_makes_no_key),
         cmocka_unit_test(makes_up_an_id_when_none_is_given),
+        cmocka_unit_test(makes_many_at_once_or_none),
         cmocka_unit_test(revokes_and_lists),
         cmocka_unit_test(says_what_is_wrong_and_what_to_do),
     };
