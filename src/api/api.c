@@ -25,6 +25,7 @@
 #include "pricing_update_http.h"
 #include "pricing_upload_http.h"
 #include "pricing_view_http.h"
+#include "product_http.h"
 #include "section_http.h"
 #include "session_http.h"
 #include "shadow_http.h"
@@ -76,6 +77,7 @@ static void fill_table(struct api *a)
         {session_http_routes, &a->session},
         {alerts_http_routes, a->pool},
         {feed_http_routes, a->feed},
+        {product_http_routes, a->pool},
         {pos_http_routes, a->pool},
         {telemetry_http_routes, a->telemetry},
         {dead_letter_http_routes, a->pool},

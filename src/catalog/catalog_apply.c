@@ -21,7 +21,8 @@ static const char create_stage[] =
     "price_minor bigint, mrp_minor bigint, cost_minor bigint, weight_g bigint, per_kg boolean, "
     "stock bigint, reorder bigint, item_id uuid, added boolean NOT NULL DEFAULT false, "
     "changed boolean NOT NULL DEFAULT false, other boolean NOT NULL DEFAULT false, "
-    "repriced boolean NOT NULL DEFAULT false) ON COMMIT DROP";
+    "repriced boolean NOT NULL DEFAULT false, revived boolean NOT NULL DEFAULT false) "
+    "ON COMMIT DROP";
 
 /* Which item a row is about: the one with its gtin, else with its sku, else a deleted one. */
 static const char match_gtin[] =
@@ -72,6 +73,7 @@ static const char refuse_lines[] =
 
 static const char find_changes[] =
     "UPDATE catalog_stage s SET repriced = s.price_minor <> " REGULAR ", "
+    "revived = i.deleted_at IS NOT NULL, "
     "other = i.deleted_at IS NOT NULL OR (i.gtin::text, i.sku, i.name, i.description, "
     "i.category, i.sub_category, i.brand, i.mrp_minor, i.cost_minor, "
     "i.expected_weight_g, i.per_kg, i.stock_count, i.reorder_level) IS DISTINCT FROM "
@@ -135,7 +137,8 @@ static const char count_rows[] =
     "SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE changed AND NOT refused), "
     "count(*) FILTER (WHERE repriced AND NOT refused), "
     "count(*) FILTER (WHERE other AND NOT refused), "
-    "(SELECT count(*) FROM item WHERE store_id = $1 AND deleted_at IS NULL) FROM catalog_stage";
+    "(SELECT count(*) FROM item WHERE store_id = $1 AND deleted_at IS NULL), "
+    "count(*) FILTER (WHERE revived AND NOT refused) FROM catalog_stage";
 static const char raise_version[] =
     "INSERT INTO catalogue_version AS v (store_id, version, item_count) VALUES ($1, 1, $2) "
     "ON CONFLICT (store_id) DO UPDATE SET version = v.version + 1, "
@@ -149,12 +152,14 @@ static const char record_import[] =
 
 static const char *source_name(const struct catalog_apply *a)
 {
-    return a->settings->source == CATALOG_POS ? "pos" : "csv";
+    static const char *const names[] = {"csv", "pos", "platform"};
+    return names[a->settings->source];
 }
 
 static const char *reason_name(const struct catalog_apply *a)
 {
-    return a->settings->source == CATALOG_POS ? "pos_sync" : "import";
+    static const char *const names[] = {"import", "pos_sync", "manual"};
+    return names[a->settings->source];
 }
 
 static enum res run(struct catalog_apply *a, const char *sql, PGresult **ret_rows)
@@ -174,11 +179,14 @@ enum res catalog_apply_begin(struct catalog_apply *a)
     return r == RES_OK ? pg_conn_command(a->c, create_stage, a->why) : r;
 }
 
-void catalog_apply_refuse(struct catalog_apply *a, const struct catalog_refusal *refusal)
+void catalog_apply_refuse(struct catalog_apply *a, const struct catalog_refusals *refusals,
+                          size_t line)
 {
     a->summary.refused++;
-    if (a->settings->refused != NULL) {
-        a->settings->refused(a->settings->user, refusal);
+    for (size_t i = 0; a->settings->refused != NULL && i < refusals->count; i++) {
+        struct catalog_refusal refusal = refusals->items[i];
+        refusal.line = line;
+        a->settings->refused(a->settings->user, &refusal);
     }
 }
 
@@ -189,11 +197,12 @@ static enum res refuse_skus(struct catalog_apply *a)
     PGresult *rows = NULL;
     enum res r = run(a, refuse_taken_sku, &rows);
     for (int i = 0; r == RES_OK && i < PQntuples(rows); i++) {
-        struct catalog_refusal refusal = {.line = (size_t)pg_get_i64(rows, i, 0),
-                                          .field = "sku",
-                                          .value = pg_get_span(rows, i, 1),
-                                          .reason = "belongs to an item with another gtin"};
-        catalog_apply_refuse(a, &refusal);
+        struct catalog_refusals refusals = {
+            .count = 1,
+            .items = {{.field = "sku",
+                       .value = pg_get_span(rows, i, 1),
+                       .reason = "belongs to an item with another gtin"}}};
+        catalog_apply_refuse(a, &refusals, (size_t)pg_get_i64(rows, i, 0));
     }
     PQclear(rows);
     return r;
@@ -219,11 +228,9 @@ static void refuse_price(struct catalog_apply *a, const PGresult *rows, int row)
     rule[s.size] = '\0';
     sink_init(&v, value, sizeof value);
     money_write(&v, price);
-    struct catalog_refusal refusal = {.line = (size_t)pg_get_i64(rows, row, 0),
-                                      .field = "price",
-                                      .value = sink_span(&v),
-                                      .reason = rule};
-    catalog_apply_refuse(a, &refusal);
+    struct catalog_refusals refusals = {
+        .count = 1, .items = {{.field = "price", .value = sink_span(&v), .reason = rule}}};
+    catalog_apply_refuse(a, &refusals, (size_t)pg_get_i64(rows, row, 0));
 }
 
 static enum res refuse_prices(struct catalog_apply *a)
@@ -395,6 +402,7 @@ static enum res count(struct catalog_apply *a)
         s->repriced = pg_get_i64(rows, 0, 2);
         others = pg_get_i64(rows, 0, 3);
         s->item_count = pg_get_i64(rows, 0, 4);
+        s->revived = pg_get_i64(rows, 0, 5);
     }
     PQclear(rows);
     if (r == RES_OK && s->added + s->deleted + others > 0) {
@@ -449,7 +457,7 @@ static enum res finish(struct catalog_apply *a)
         s->version = r == RES_OK ? pg_get_i64(rows, 0, 0) : 0;
         PQclear(rows);
     }
-    if (r != RES_OK) {
+    if (r != RES_OK || a->settings->source == CATALOG_PLATFORM) {
         return r;
     }
     pg_params_init(&p);

@@ -16,8 +16,9 @@ struct catalog_apply {
 
 /* Waits for another import of the same store, and makes the table `catalog_stage`. */
 MUST_CHECK enum res catalog_apply_begin(struct catalog_apply *a);
-/* Counts a refusal and tells it. */
-void catalog_apply_refuse(struct catalog_apply *a, const struct catalog_refusal *refusal);
+/* Counts a row as refused and tells why; `line` is the row's. */
+void catalog_apply_refuse(struct catalog_apply *a, const struct catalog_refusals *refusals,
+                          size_t line);
 /* Every row is in the table. Errors as catalog_import_within. */
 MUST_CHECK enum res catalog_apply_run(struct catalog_apply *a);
 

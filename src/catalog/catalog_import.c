@@ -123,35 +123,42 @@ static enum res stage(struct import *im, const struct catalog_row *row, size_t l
     return im->columns[0].count >= BATCH_ROWS ? flush(im) : RES_OK;
 }
 
-/* What a row alone cannot tell: the same identity twice, another currency than the store's. */
+/* The same identity twice. */
 static enum res check_in_file(struct import *im, const struct catalog_row *row,
-                              struct catalog_refusal *refusal)
+                              struct catalog_refusals *refusals)
 {
-    if (row->currency.size > 0 && !span_equal(row->currency, span_text(im->currency, 3))) {
-        *refusal = (struct catalog_refusal){
-            .field = "currency", .value = row->currency, .reason = "is not the store's"};
-        return RES_INVALID;
-    }
+    struct catalog_refusal twice = {.field = "gtin",
+                                    .value = span_text(row->gtin, GTIN_DIGITS),
+                                    .reason = "stands in the file twice"};
     enum res r = catalog_set_add(&im->gtins, row->gtin);
-    if (r == RES_CONFLICT) {
-        *refusal = (struct catalog_refusal){.field = "gtin",
-                                            .value = span_text(row->gtin, GTIN_DIGITS),
-                                            .reason = "stands in the file twice"};
-        return RES_INVALID;
-    }
     if (r == RES_OK) {
         r = catalog_set_add(&im->skus, row->sku);
+        twice.field = "sku";
+        twice.value = span_text(row->sku, CATALOG_SKU_BYTES_MAX);
     }
     if (r == RES_CONFLICT) {
-        *refusal = (struct catalog_refusal){.field = "sku",
-                                            .value = span_text(row->sku, CATALOG_SKU_BYTES_MAX),
-                                            .reason = "stands in the file twice"};
+        *refusals = (struct catalog_refusals){.count = 1, .items = {twice}};
         return RES_INVALID;
     }
     if (r != RES_OK) {
         err_set(im->why, "out of memory while reading the catalogue");
     }
     return r;
+}
+
+/* What a row alone cannot tell comes after what it can. */
+static enum res check_row(struct import *im, const struct csv *csv, struct catalog_row *row,
+                          struct catalog_refusals *refusals)
+{
+    *refusals = (struct catalog_refusals){.count = 0};
+    enum res r = catalog_row_read(&im->header, csv->fields, csv->field_count, row, refusals);
+    if (row->currency.size > 0 && refusals->count < CATALOG_REFUSALS_MAX &&
+        !span_equal(row->currency, span_text(im->currency, 3))) {
+        refusals->items[refusals->count++] = (struct catalog_refusal){
+            .field = "currency", .value = row->currency, .reason = "is not the store's"};
+        r = RES_INVALID;
+    }
+    return r == RES_OK ? check_in_file(im, row, refusals) : r;
 }
 
 static enum res take_header(struct import *im, const struct csv *csv)
@@ -180,14 +187,10 @@ static enum res take_record(struct import *im, const struct csv *csv)
     }
     im->apply.summary.read++;
     struct catalog_row row;
-    struct catalog_refusal refusal;
-    enum res r = catalog_row_read(&im->header, csv->fields, csv->field_count, &row, &refusal);
-    if (r == RES_OK) {
-        r = check_in_file(im, &row, &refusal);
-    }
+    struct catalog_refusals refusals;
+    enum res r = check_row(im, csv, &row, &refusals);
     if (r == RES_INVALID) {
-        refusal.line = csv->line;
-        catalog_apply_refuse(&im->apply, &refusal);
+        catalog_apply_refuse(&im->apply, &refusals, csv->line);
     } else if (r != RES_OK) {
         return r;
     }
@@ -202,9 +205,9 @@ static enum res take_fault(struct import *im, const struct csv *csv)
         return RES_INVALID;
     }
     im->apply.summary.read++;
-    struct catalog_refusal refusal = {
-        .line = csv->line, .field = "row", .reason = csv_fault_words(csv->fault)};
-    catalog_apply_refuse(&im->apply, &refusal);
+    struct catalog_refusals refusals = {
+        .count = 1, .items = {{.field = "row", .reason = csv_fault_words(csv->fault)}}};
+    catalog_apply_refuse(&im->apply, &refusals, csv->line);
     return RES_OK;
 }
 

@@ -19,7 +19,8 @@
 #define CATALOG_IMPORT_ROWS_MAX     1000000
 #define CATALOG_IMPORT_RECORD_BYTES 65536
 
-enum catalog_source { CATALOG_CSV, CATALOG_POS };
+/* CATALOG_PLATFORM: by hand; no import is recorded. */
+enum catalog_source { CATALOG_CSV, CATALOG_POS, CATALOG_PLATFORM };
 
 struct catalog_import_settings {
     const char *store_id;
@@ -28,15 +29,17 @@ struct catalog_import_settings {
     bool all_or_nothing;    /* one refused row refuses all */
     bool keep_prices;       /* prices, MRP and cost of items that are there are not taken */
     const char *changed_by; /* written into the price book: "catalog-import", or an account id */
-    void (*refused)(void *user, const struct catalog_refusal *refusal); /* may be NULL */
+    /* Once for each bad field of each bad row. May be NULL. */
+    void (*refused)(void *user, const struct catalog_refusal *refusal);
     void *user;
 };
 
 struct catalog_import_summary {
-    int64_t read; /* rows, refused ones too */
-    int64_t refused;
+    int64_t read;    /* rows, refused ones too */
+    int64_t refused; /* rows */
     int64_t added;
-    int64_t changed; /* with the repriced ones */
+    int64_t changed; /* with the repriced and the revived ones */
+    int64_t revived; /* were deleted before */
     int64_t repriced;
     int64_t deleted;
     int64_t ignored_columns;

@@ -129,12 +129,11 @@ enum res catalog_row_header(const struct span *fields, size_t count, struct cata
     return RES_OK;
 }
 
-/* One row being read: the first refusal stays. */
+/* One row being read: of each field the first refusal stays. */
 struct reader {
     const struct catalog_row_header *header;
     const struct span *fields;
-    struct catalog_refusal refusal;
-    bool refused;
+    struct catalog_refusals refusals;
 };
 
 static struct span field(const struct reader *r, enum catalog_column column)
@@ -146,17 +145,33 @@ static struct span field(const struct reader *r, enum catalog_column column)
 static void refuse(struct reader *r, enum catalog_column column, struct span value,
                    const char *reason)
 {
-    if (!r->refused) {
-        r->refusal =
-            (struct catalog_refusal){.field = name_of(column), .value = value, .reason = reason};
-        r->refused = true;
+    struct catalog_refusals *all = &r->refusals;
+    const char *name = name_of(column);
+    for (size_t i = 0; i < all->count; i++) {
+        if (strcmp(all->items[i].field, name) == 0) {
+            return;
+        }
     }
+    if (all->count < CATALOG_REFUSALS_MAX) {
+        all->items[all->count++] =
+            (struct catalog_refusal){.field = name, .value = value, .reason = reason};
+    }
+}
+
+/* As PostgreSQL's length(): of valid UTF-8. */
+static size_t characters(struct span s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.size; i++) {
+        n += (s.data[i] & 0xC0) != 0x80;
+    }
+    return n;
 }
 
 static struct span text(struct reader *r, enum catalog_column column, size_t size_max)
 {
     struct span s = field(r, column);
-    if (s.size > size_max) {
+    if (s.size > size_max || characters(s) > CATALOG_CHARACTERS_MAX) {
         refuse(r, column, s, "is too long");
     } else if (!json_utf8_is_valid(s)) {
         refuse(r, column, SPAN_NONE, "is not valid UTF-8");
@@ -327,15 +342,16 @@ static void prices(struct reader *r, struct catalog_row *row)
 
 enum res catalog_row_read(const struct catalog_row_header *header, const struct span *fields,
                           size_t count, struct catalog_row *ret,
-                          struct catalog_refusal *ret_refusal)
+                          struct catalog_refusals *ret_refusals)
 {
     struct reader r = {.header = header, .fields = fields};
     *ret = (struct catalog_row){.gtin = ""};
     if (count != header->field_count) {
-        *ret_refusal = (struct catalog_refusal){.field = "row",
-                                                .reason = count < header->field_count
-                                                              ? "has fewer fields than the header"
-                                                              : "has more fields than the header"};
+        *ret_refusals = (struct catalog_refusals){
+            .count = 1,
+            .items = {{.field = "row",
+                       .reason = count < header->field_count ? "has fewer fields than the header"
+                                                             : "has more fields than the header"}}};
         return RES_INVALID;
     }
     identity(&r, ret);
@@ -356,8 +372,8 @@ enum res catalog_row_read(const struct catalog_row_header *header, const struct 
     ret->per_kg = yes_or_no(&r, CATALOG_PER_KG);
     ret->stock = whole(&r, CATALOG_STOCK, 0, CATALOG_STOCK_MAX);
     ret->reorder = whole(&r, CATALOG_REORDER, 0, CATALOG_STOCK_MAX);
-    if (r.refused) {
-        *ret_refusal = r.refusal;
+    if (r.refusals.count > 0) {
+        *ret_refusals = r.refusals;
         return RES_INVALID;
     }
     return RES_OK;

@@ -19,6 +19,7 @@
 #define CATALOG_NAME_BYTES_MAX  500
 #define CATALOG_TEXT_BYTES_MAX  120      /* category, sub-category, brand */
 #define CATALOG_LONG_BYTES_MAX  2000     /* description */
+#define CATALOG_CHARACTERS_MAX  500      /* of any text, as is_translated has it */
 #define CATALOG_PRICE_MINOR_MAX 99999999 /* 999,999.99 (S-147) */
 #define CATALOG_WEIGHT_G_MAX    200000
 #define CATALOG_STOCK_MAX       10000000
@@ -62,6 +63,11 @@ struct catalog_refusal {
     struct span value;
     const char *reason; /* "is above the MRP" */
 };
+#define CATALOG_REFUSALS_MAX 8 /* of one row that are told, at most one a field */
+struct catalog_refusals {
+    size_t count;
+    struct catalog_refusal items[CATALOG_REFUSALS_MAX];
+};
 
 /* Spans point into the fields. A number that is absent is CATALOG_ABSENT, a text of size 0. */
 struct catalog_row {
@@ -85,10 +91,11 @@ struct catalog_row {
 /* RES_INVALID: a needed column is missing or one is there twice; *ret_what names it. */
 MUST_CHECK enum res catalog_row_header(const struct span *fields, size_t count,
                                        struct catalog_row_header *ret, const char **ret_what);
-/* RES_INVALID: *ret_refusal says why (its line is the caller's); gtin and sku of *ret are set even
- * then as far as they could be read, "" otherwise. */
+/* RES_INVALID: *ret_refusals says why, every bad field (lines are the caller's); gtin and sku of
+ * *ret are set even then as far as they could be read, "" otherwise. */
 MUST_CHECK enum res catalog_row_read(const struct catalog_row_header *header,
                                      const struct span *fields, size_t count,
-                                     struct catalog_row *ret, struct catalog_refusal *ret_refusal);
+                                     struct catalog_row *ret,
+                                     struct catalog_refusals *ret_refusals);
 
 #endif

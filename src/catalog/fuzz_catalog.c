@@ -41,9 +41,11 @@ static void mix(struct walk *w, struct span bytes)
 static void check_row(const struct walk *w, const struct csv *csv)
 {
     struct catalog_row row;
-    struct catalog_refusal refusal = {.field = NULL};
-    if (catalog_row_read(&w->header, csv->fields, csv->field_count, &row, &refusal) != RES_OK) {
-        hold(refusal.field != NULL && refusal.reason != NULL, "a refusal says which field and why");
+    struct catalog_refusals refusals = {.count = 0};
+    if (catalog_row_read(&w->header, csv->fields, csv->field_count, &row, &refusals) != RES_OK) {
+        hold(refusals.count > 0 && refusals.items[0].field != NULL &&
+                 refusals.items[0].reason != NULL,
+             "a refusal says which field and why");
         return;
     }
     hold(strlen(row.gtin) == GTIN_DIGITS && gtin_is_valid(span_of(row.gtin, GTIN_DIGITS)),

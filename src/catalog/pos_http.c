@@ -112,8 +112,8 @@ static void reply_result(struct http_request *q, struct pg_pool *pool,
     struct pg_params p;
     pg_params_init(&p);
     pg_params_cstr(&p, r->sync_id);
-    json_t *row = http_rows_one(q, pool, &sync_schema, "pos_sync p",
-                                "p.sync_id = $1::text::uuid", &p);
+    json_t *row =
+        http_rows_one(q, pool, &sync_schema, "pos_sync p", "p.sync_id = $1::text::uuid", &p);
     if (row != NULL) {
         http_reply_json(q, row);
     }

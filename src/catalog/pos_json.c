@@ -9,16 +9,17 @@
 /* What a control character becomes: one that ends no line, and that catalog_row refuses. */
 #define CONTROL 0x1F
 
-/* The columns of the CSV and their keys; of texts by language the first, the others follow. */
+/* The columns of the CSV and their keys, the one we prefer first; of texts by language the English
+ * one, the others follow. */
 static const struct {
     const char *column;
     const char *key;
     enum catalog_column index;
 } names[] = {
-    {"gtin", "gtin", CATALOG_GTIN},
     {"gtin", "barcode", CATALOG_GTIN},
-    {"sku", "sku", CATALOG_SKU},
+    {"gtin", "gtin", CATALOG_GTIN},
     {"sku", "productId", CATALOG_SKU},
+    {"sku", "sku", CATALOG_SKU},
     {"name", "name", CATALOG_NAME},
     {"description", "description", CATALOG_DESCRIPTION},
     {"category", "category", CATALOG_CATEGORY},
@@ -232,4 +233,24 @@ enum res pos_json_to_csv(struct span json, FILE *out, const char **ret_what)
         return RES_INVALID;
     }
     return fflush(out) == 0 && ferror(out) == 0 ? RES_OK : RES_IO;
+}
+
+void pos_json_field(const char *column, char ret_field[POS_JSON_FIELD_BYTES])
+{
+    size_t size = strlen(column);
+    for (size_t i = 0; i < NAMES; i++) {
+        size_t own = strlen(names[i].column);
+        bool text = names[i].index == CATALOG_NAME || names[i].index == CATALOG_DESCRIPTION;
+        if (strcmp(column, names[i].column) == 0) {
+            (void)snprintf(ret_field, POS_JSON_FIELD_BYTES, "%s", names[i].key);
+            return;
+        }
+        if (text && size == own + 3 && strncmp(column, names[i].column, own) == 0 &&
+            column[own] == '_') {
+            (void)snprintf(ret_field, POS_JSON_FIELD_BYTES, "%s.%s", names[i].key,
+                           column + own + 1);
+            return;
+        }
+    }
+    (void)snprintf(ret_field, POS_JSON_FIELD_BYTES, "%s", column);
 }

@@ -16,4 +16,8 @@
 /* RES_INVALID: it is not that form, *ret_what says what is wrong; RES_IO: `out`. */
 MUST_CHECK enum res pos_json_to_csv(struct span json, FILE *out, const char **ret_what);
 
+#define POS_JSON_FIELD_BYTES 32
+/* The key behind a column, "name_hi" is "name.hi": refusals speak of what was sent. */
+void pos_json_field(const char *column, char ret_field[POS_JSON_FIELD_BYTES]);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "alert_raise.h"
 #include "ecdsa.h"
+#include "pos_json.h"
 
 #define CHANGED_BY      "pos-sync"
 #define VALUE_BYTES_MAX 64
@@ -60,8 +61,11 @@ static void note_refusal(void *user, const struct catalog_refusal *refusal)
 {
     struct sync *s = user;
     if (json_array_size(s->result.refusals) < POS_SYNC_REFUSALS_MAX) {
-        size_t line = refusal->line - (s->order->is_json && refusal->line > 1 ? 1 : 0);
-        add_refusal(s, line, refusal->field, refusal->value, refusal->reason);
+        char field[POS_JSON_FIELD_BYTES];
+        bool json = s->order->is_json;
+        pos_json_field(refusal->field, field);
+        add_refusal(s, refusal->line - (json && refusal->line > 1 ? 1 : 0),
+                    json ? field : refusal->field, refusal->value, refusal->reason);
     }
 }
 

@@ -33,7 +33,13 @@ static enum res read_row(const char *header, const char *line, struct catalog_ro
     struct catalog_row_header h;
     const char *what = NULL;
     assert_int_equal(catalog_row_header(fields, split(header, fields), &h, &what), RES_OK);
-    return catalog_row_read(&h, fields, split(line, fields), row, refusal);
+    struct catalog_refusals refusals = {.count = 0};
+    enum res r = catalog_row_read(&h, fields, split(line, fields), row, &refusals);
+    if (r != RES_OK) {
+        assert_true(refusals.count >= 1);
+        *refusal = refusals.items[0];
+    }
+    return r;
 }
 
 static void refused(const char *header, const char *line, const char *field, const char *reason)
@@ -96,6 +102,24 @@ static void makes_a_valid_gtin_of_any_sku(void **state)
         assert_int_equal(strlen(row.gtin), 14);
         assert_memory_equal(row.gtin, "004", 3);
         assert_true(gtin_is_valid(span_text(row.gtin, 14)));
+    }
+}
+
+static void tells_every_bad_field_of_a_row_once(void **state)
+{
+    (void)state;
+    struct span fields[FIELDS_MAX];
+    struct catalog_row_header h;
+    struct catalog_row row;
+    struct catalog_refusals refusals = {.count = 0};
+    const char *what = NULL;
+    static const char *const wrong[] = {"gtin", "name", "price", "mrp", "weight_g", "currency"};
+    assert_int_equal(catalog_row_header(fields, split(OURS, fields), &h, &what), RES_OK);
+    size_t count = split("4006381333932|A-1||x|Office|Stabilo|1.005|-2|x|no|RUPEE", fields);
+    assert_int_equal(catalog_row_read(&h, fields, count, &row, &refusals), RES_INVALID);
+    assert_int_equal(refusals.count, sizeof wrong / sizeof wrong[0]);
+    for (size_t i = 0; i < refusals.count; i++) {
+        assert_string_equal(refusals.items[i].field, wrong[i]);
     }
 }
 
@@ -166,6 +190,7 @@ int main(void)
         cmocka_unit_test(reads_our_own_columns),
         cmocka_unit_test(reads_the_columns_of_public_lists),
         cmocka_unit_test(makes_a_valid_gtin_of_any_sku),
+        cmocka_unit_test(tells_every_bad_field_of_a_row_once),
         cmocka_unit_test(refuses_prices_that_cannot_be),
         cmocka_unit_test(refuses_names_and_identities_that_cannot_be),
         cmocka_unit_test(names_a_header_column_that_is_missing_or_twice),

@@ -69,8 +69,10 @@ void http_reply_error_code(struct http_request *q, enum http_error_kind kind, co
 void http_reply_error_details(struct http_request *q, enum http_error_kind kind, const char *code,
                               const char *message, json_t *details)
 {
-    reply_value(q, http_error_text(kind)->status,
-                http_error_envelope_details(code, message, details, q->id, clock_utc_ms()));
+    const struct http_error_text *t = http_error_text(kind);
+    reply_value(q, t->status,
+                http_error_envelope_details(code != NULL ? code : t->code, message, details, q->id,
+                                            clock_utc_ms()));
 }
 
 void http_reply_error(struct http_request *q, enum http_error_kind kind, const char *message)

@@ -23,7 +23,7 @@ void http_reply_error(struct http_request *q, enum http_error_kind kind, const c
 void http_reply_error_code(struct http_request *q, enum http_error_kind kind, const char *code,
                            const char *message);
 /* The same with details of the handler's own making, an object or a list of {field, value,
- * constraint, ...}; takes the reference. */
+ * constraint, ...}; takes the reference. code NULL: the kind's own. */
 void http_reply_error_details(struct http_request *q, enum http_error_kind kind, const char *code,
                               const char *message, json_t *details);
 /* 400 for one field, found wrong only by the handler. */
