@@ -34,7 +34,8 @@
 /* A request that cannot get a connection in this time is answered 503: the client's patience is the
  * same 5 s as a query's (S-015). */
 #define POOL_WAIT_MS  2000
-#define POOL_QUERY_MS (PG_API_TIMEOUT_MS + 1000)
+/* The queries of one request together: a table of 10,000 rows takes several. */
+#define POOL_QUERY_MS (2 * PG_API_TIMEOUT_MS)
 
 #define GROUPS_MAX 40
 

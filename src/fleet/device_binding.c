@@ -5,68 +5,49 @@
 #include "delivery_refresh.h"
 
 #define COLUMN_BYTES_MAX (1024 * 1024)
-
-/* A store's own item before its region's. */
-#define ITEM_OF(sku, store)                                                                        \
-    "coalesce((SELECT i.item_id FROM item i WHERE i.store_id = " store " AND i.sku = " sku         \
-    " AND i.deleted_at IS NULL), (SELECT i.item_id FROM item i JOIN store r ON r.store_id "        \
-    "= " store " WHERE i.store_id IS NULL AND i.region = r.region AND i.sku = " sku                \
-    " AND i.deleted_at IS NULL LIMIT 1))"
+#define MANY             100 /* rows from which on tables are better read whole */
 
 /* Labels first, in order, then items, in order: everybody who binds does it so. A price change
  * holds the item and finds either the old binding or the new one, never half of both. */
 static const char lock_labels[] =
     "SELECT count(*) FROM (SELECT FROM label WHERE label_id = ANY ($1::text[]) AND retired_at IS "
     "NULL AND ($2::text IS NULL OR store_id = $2) ORDER BY label_id FOR UPDATE) AS held";
-static const char bad_rows[] =
-    "SELECT * FROM (SELECT x.n::bigint, l.label_id IS NULL AS stranger, x.device IN (SELECT d FROM "
-    "unnest($1::text[]) AS t(d) GROUP BY d HAVING count(*) > 1) AS twice, x.sku IS NOT NULL AND "
-    "l.label_id IS NOT NULL AND " ITEM_OF(
-        "x.sku", "l.store_id") " IS NULL AS unknown FROM "
-                               "unnest($1::text[], $3::text[]) WITH ORDINALITY AS x(device, sku, "
-                               "n) LEFT JOIN label l ON "
-                               "l.label_id = x.device AND l.retired_at IS NULL AND ($2::text IS "
-                               "NULL OR l.store_id = $2)) "
-                               "AS judged WHERE stranger OR twice OR unknown ORDER BY n";
+enum judged { STRANGER, TWICE, UNKNOWN, ITEM };
+/* A store's own item before its region's. */
+static const char judge_rows[] =
+    "SELECT DISTINCT ON (x.n) l.label_id IS NULL, t.d IS NOT NULL, x.sku IS NOT NULL AND "
+    "l.label_id "
+    "IS NOT NULL AND coalesce(i.item_id, r.item_id) IS NULL, coalesce(i.item_id, r.item_id) FROM "
+    "unnest($1::text[], $3::text[]) WITH ORDINALITY AS x(device, sku, n) LEFT JOIN label l ON "
+    "l.label_id = x.device AND l.retired_at IS NULL AND ($2::text IS NULL OR l.store_id = $2) LEFT "
+    "JOIN store s ON s.store_id = l.store_id LEFT JOIN item i ON i.store_id = l.store_id AND i.sku "
+    "= x.sku AND i.deleted_at IS NULL LEFT JOIN item r ON r.store_id IS NULL AND r.region = "
+    "s.region AND r.sku = x.sku AND r.deleted_at IS NULL LEFT JOIN (SELECT d FROM "
+    "unnest($1::text[]) AS u(d) GROUP BY d HAVING count(*) > 1) AS t ON t.d = x.device "
+    "ORDER BY x.n";
 static const char lock_items[] =
     "SELECT count(*) FROM (SELECT FROM item WHERE item_id IN (SELECT l.item_id FROM label l WHERE "
-    "l.label_id = ANY ($1::text[]) UNION SELECT " ITEM_OF(
-        "x.sku", "l.store_id") " FROM "
-                               "unnest($1::text[], $3::text[]) AS x(device, sku) JOIN label l ON "
-                               "l.label_id = x.device WHERE "
-                               "x.sku IS NOT NULL AND ($2::text IS NULL OR l.store_id = $2)) ORDER "
-                               "BY item_id FOR UPDATE) "
-                               "AS held";
+    "l.label_id = ANY ($1::text[]) UNION SELECT unnest($2::uuid[])) ORDER BY item_id FOR UPDATE) "
+    "AS held";
 static const char bind_labels[] =
-    "WITH wanted AS (SELECT l.label_id, CASE WHEN x.sku IS NOT NULL THEN "
-    "" ITEM_OF(
-        "x.sku",
-        "l.store_id") " END AS item_id FROM unnest($1::text[], $3::text[]) AS "
-                      "x(device, sku) JOIN label l ON l.label_id = x.device "
-                      "WHERE $2::text IS NULL OR l.store_id = $2), "
-                      "bound AS (UPDATE label l SET item_id = w.item_id FROM wanted w WHERE "
-                      "l.label_id = w.label_id "
-                      "AND l.item_id IS DISTINCT FROM w.item_id "
-                      "RETURNING l.label_id, l.store_id, l.item_id), "
-                      "told AS (INSERT INTO label_binding (label_id, store_id, item_id, actor) "
-                      "SELECT label_id, store_id, item_id, $4 FROM bound) "
-                      "SELECT label_id::text FROM bound ORDER BY label_id";
+    "WITH bound AS (UPDATE label l SET item_id = w.item_id FROM unnest($1::text[], $2::uuid[]) AS "
+    "w(label_id, item_id) WHERE l.label_id = w.label_id AND l.item_id IS DISTINCT FROM w.item_id "
+    "RETURNING l.label_id, l.store_id, l.item_id), told AS (INSERT INTO label_binding (label_id, "
+    "store_id, item_id, actor) SELECT label_id, store_id, item_id, $3 FROM bound) "
+    "SELECT label_id::text FROM bound ORDER BY label_id";
 
-static void add_wrong(const PGresult *bad, const struct device_binding *bindings, bool rows,
+static void add_wrong(const PGresult *judged, const struct device_binding *bindings, bool rows,
                       struct fleet_refusal *wrong)
 {
-    for (int i = 0; i < PQntuples(bad); i++) {
-        size_t n = (size_t)pg_get_i64(bad, i, 0);
-        const struct device_binding *b = &bindings[n - 1];
-        size_t row = rows ? n : 0;
-        if (pg_get_bool(bad, i, 1)) {
+    for (int i = 0; i < PQntuples(judged); i++) {
+        const struct device_binding *b = &bindings[i];
+        size_t row = rows ? (size_t)i + 1 : 0;
+        bool stranger = pg_get_bool(judged, i, STRANGER);
+        if (stranger || pg_get_bool(judged, i, TWICE)) {
             fleet_refusal_add(wrong, row, "deviceId", span_text(b->device_id, 64),
-                              "a label of the store");
-        } else if (pg_get_bool(bad, i, 2)) {
-            fleet_refusal_add(wrong, row, "deviceId", span_text(b->device_id, 64),
-                              "each label once");
+                              stranger ? "a label of the store" : "each label once");
         }
-        if (pg_get_bool(bad, i, 3)) {
+        if (pg_get_bool(judged, i, UNKNOWN)) {
             fleet_refusal_add(wrong, row, "productId", span_text(b->product_id, 64),
                               "a product of the store");
         }
@@ -102,37 +83,74 @@ static enum res refresh(struct pg_conn *c, const PGresult *bound, struct device_
     return r;
 }
 
+static enum res bind(struct pg_conn *c, const char *devices, const PGresult *judged,
+                     const char *actor, struct device_binding_count *ret, struct err *why)
+{
+    struct pg_array items;
+    struct pg_params two;
+    struct pg_params three;
+    PGresult *bound = NULL;
+    pg_array_init(&items, COLUMN_BYTES_MAX);
+    for (int i = 0; i < PQntuples(judged); i++) {
+        char id[37];
+        if (pg_get_is_null(judged, i, ITEM)) {
+            pg_array_null(&items);
+        } else {
+            pg_get_uuid(judged, i, ITEM, id);
+            pg_array_span(&items, span_of(id, 36));
+        }
+    }
+    const char *texts = pg_array_close(&items);
+    enum res r = texts == NULL ? RES_NO_MEMORY : RES_OK;
+    pg_params_init(&two);
+    pg_params_cstr(&two, devices);
+    pg_params_cstr(&two, texts);
+    three = two;
+    pg_params_cstr(&three, actor);
+    if (r == RES_OK) {
+        r = pg_conn_run(c, lock_items, &two, NULL, why);
+    } else {
+        err_set(why, "out of memory for bindings");
+    }
+    if (r == RES_OK) {
+        r = pg_conn_run(c, bind_labels, &three, &bound, why);
+    }
+    if (r == RES_OK) {
+        r = refresh(c, bound, ret, why);
+    }
+    PQclear(bound);
+    pg_array_deinit(&items);
+    return r;
+}
+
 static enum res apply(struct pg_conn *c, const struct pg_params *three,
-                      const struct device_binding *bindings, bool rows, const char *actor,
-                      struct fleet_refusal *wrong, struct device_binding_count *ret,
-                      struct err *why)
+                      const struct device_binding *bindings, size_t count, bool rows,
+                      const char *actor, struct fleet_refusal *wrong,
+                      struct device_binding_count *ret, struct err *why)
 {
     struct pg_params two = *three;
-    struct pg_params four = *three;
-    PGresult *got = NULL;
+    PGresult *judged = NULL;
     two.count = 2;
-    pg_params_cstr(&four, actor);
-    enum res r = pg_conn_run(c, lock_labels, &two, NULL, why);
+    /* A store that is being set up has labels and items the planner knows nothing of yet: its guess
+     * of one row each would make a loop in a loop of the joins. */
+    enum res r = count < MANY ? RES_OK
+                              : pg_conn_command(c,
+                                                "SET LOCAL enable_nestloop = off; SET LOCAL "
+                                                "plan_cache_mode = force_custom_plan",
+                                                why);
     if (r == RES_OK) {
-        r = pg_conn_run(c, bad_rows, three, &got, why);
-    }
-    if (r != RES_OK) {
-        return r;
-    }
-    add_wrong(got, bindings, rows, wrong);
-    PQclear(got);
-    got = NULL;
-    if (wrong->count > 0) {
-        return RES_OK;
-    }
-    r = pg_conn_run(c, lock_items, three, NULL, why);
-    if (r == RES_OK) {
-        r = pg_conn_run(c, bind_labels, &four, &got, why);
+        r = pg_conn_run(c, lock_labels, &two, NULL, why);
     }
     if (r == RES_OK) {
-        r = refresh(c, got, ret, why);
+        r = pg_conn_run(c, judge_rows, three, &judged, why);
     }
-    PQclear(got);
+    if (r == RES_OK) {
+        add_wrong(judged, bindings, rows, wrong);
+        if (wrong->count == 0) {
+            r = bind(c, three->values[0], judged, actor, ret, why);
+        }
+    }
+    PQclear(judged);
     return r;
 }
 
@@ -164,7 +182,7 @@ enum res device_binding_apply(struct pg_conn *c, const char *store_id,
         pg_params_cstr(&p, device_texts);
         pg_params_cstr(&p, store_id);
         pg_params_cstr(&p, product_texts);
-        r = apply(c, &p, bindings, rows, actor, wrong, ret, why);
+        r = apply(c, &p, bindings, count, rows, actor, wrong, ret, why);
     }
     pg_array_deinit(&devices);
     pg_array_deinit(&products);

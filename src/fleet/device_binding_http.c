@@ -65,6 +65,16 @@ static const struct http_field place_fields[] = {{.name = "aisle",
                                                  {.name = NULL}};
 static const struct http_schema place_schema = {"DeviceMove", "Where a label hangs from now on.",
                                                 place_fields};
+static const struct http_field gateway_fields[] = {{.name = "gatewayId",
+                                                    .type = HTTP_TEXT,
+                                                    .min = 6,
+                                                    .max = 23,
+                                                    .charset = "A-Z0-9-",
+                                                    .summary = "A gateway of the store; absent: "
+                                                               "none."},
+                                                   {.name = NULL}};
+static const struct http_schema gateway_schema = {"DeviceGateway", "What a label is behind.",
+                                                  gateway_fields};
 static const struct http_field history_fields[] = {
     {.name = "bindingId", .type = HTTP_INTEGER, .source = "b.binding_id", .summary = "Rises."},
     {.name = "deviceId", .type = HTTP_TEXT, .source = "b.label_id", .summary = "The label."},
@@ -326,6 +336,38 @@ static enum res move(struct http_request *q, struct pg_conn *c, json_t **ret_ans
     return r;
 }
 
+/* ---- gateway ---- */
+
+static const char behind_sql[] =
+    "UPDATE label l SET gateway_id = $2 WHERE label_id = $1 AND ($2::text IS NULL OR EXISTS "
+    "(SELECT FROM gateway g WHERE g.gateway_id = $2 AND g.store_id = l.store_id AND g.retired_at "
+    "IS NULL))";
+
+static enum res put_behind(struct http_request *q, struct pg_conn *c, json_t **ret_answer,
+                           struct err *why)
+{
+    char store[32];
+    struct pg_params p;
+    PGresult *rows = NULL;
+    const char *gateway = http_request_text(q, "gatewayId");
+    enum res r = store_of(q, c, store, sizeof store, why);
+    if (r != RES_OK) {
+        return r;
+    }
+    pg_params_init(&p);
+    pg_params_cstr(&p, http_request_text(q, "id"));
+    pg_params_cstr(&p, gateway);
+    r = pg_conn_run(c, behind_sql, &p, &rows, why);
+    if (r == RES_OK && pg_get_touched(rows) == 0) {
+        http_reply_error_field(q, "gatewayId", gateway, "a gateway of the store");
+        r = RES_DENIED;
+    }
+    PQclear(rows);
+    return r == RES_OK ? reply_device(q, c, "device.gateway",
+                                      json_pack("{s:s?}", "gateway", gateway), ret_answer, why)
+                       : r;
+}
+
 /* ---- routes ---- */
 
 static const struct http_rows_list history = {
@@ -354,6 +396,11 @@ static void post_bind(struct http_request *q, void *context)
 static void put_location(struct http_request *q, void *context)
 {
     http_transact_run(q, context, move);
+}
+
+static void put_gateway(struct http_request *q, void *context)
+{
+    http_transact_run(q, context, put_behind);
 }
 
 static void list_bindings(struct http_request *q, void *context)
@@ -421,6 +468,16 @@ const struct http_route device_binding_http_routes[] = {
      .reply = &device_http_detail,
      .permission = "device.bind",
      .handle = put_location},
+    {.method = HTTP_PUT,
+     .path = "/api/devices/{id}/gateway",
+     .operation = "setDeviceGateway",
+     .summary = "Says which gateway a label is behind, or, without one, that it is behind none.",
+     .tag = "devices",
+     .params = one_params,
+     .body = &gateway_schema,
+     .reply = &device_http_detail,
+     .permission = "device.bind",
+     .handle = put_gateway},
     {.method = HTTP_GET,
      .path = "/api/devices/{id}/bindings",
      .operation = "listDeviceBindings",

@@ -53,6 +53,7 @@ static const struct http_field new_fields[] = {
      .type = HTTP_TEXT,
      .min = 1,
      .max = PKI_CSR_BYTES_MAX,
+     .charset = "A-Za-z0-9+/= \r\n-",
      .summary = "PKCS#10 request, PEM; only its P-256 key is taken. Without one a key is made and "
                 "answered, once."},
     {.name = "displayType",

@@ -111,7 +111,7 @@ static bool check_text(const struct http_field *field, struct span text)
             return false;
         }
     }
-    return http_uri_is_clean_text(text);
+    return field->charset != NULL || http_uri_is_clean_text(text);
 }
 
 /* JSON's grammar for integers: no "+", no leading zero, no "-0". */

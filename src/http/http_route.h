@@ -31,7 +31,8 @@
 enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_METHODS };
 
 enum http_type {
-    HTTP_TEXT,    /* min..max bytes, every byte of `charset` when there is one */
+    HTTP_TEXT,    /* min..max bytes, every byte of `charset` when there is one; else UTF-8 without
+                     control characters */
     HTTP_INTEGER, /* min..max; up to 2^53-1, which JSON readers keep exact */
     HTTP_BOOLEAN,
     HTTP_TIME,   /* RFC 3339, UTC, milliseconds: timestamp.h; the value is the milliseconds */

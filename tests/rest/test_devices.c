@@ -238,6 +238,236 @@ static void a_label_is_bound_rebound_and_freed_with_an_audit(void **state)
         1);
 }
 
+static void many_labels_are_bound_at_once_or_none(void **state)
+{
+    (void)state;
+    pg_fixture_sql(x.su, "INSERT INTO label (label_id, store_id) SELECT 'ESP32-B' || lpad(n::text, "
+                         "5, '0'), 'STORE-A' FROM generate_series(0, 9999) n");
+    size_t room = 600000;
+    char *body = malloc(room);
+    assert_non_null(body);
+    size_t used = (size_t)snprintf(body, room, "{\"storeId\":\"STORE-A\",\"bindings\":[");
+    for (int i = 0; i < 10000; i++) {
+        used += (size_t)snprintf(body + used, room - used,
+                                 "%s{\"deviceId\":\"ESP32-B%05d\",\"productId\":\"SKU-%d\"}",
+                                 i == 0 ? "" : ",", i, 1 + i % 40);
+    }
+    (void)snprintf(body + used, room - used, "]}");
+    json_t *done = fleet_fixture_do(x.api, "POST", "/api/devices/bind", body, 200);
+    assert_int_equal(json_integer_value(json_object_get(done, "changed")), 10000);
+    assert_int_equal(json_integer_value(json_object_get(done, "deliveries")), 10000);
+    json_decref(done);
+    assert_int_equal(fleet_fixture_number(&x, "SELECT count(*) FROM label_binding WHERE label_id ~ "
+                                              "'^ESP32-B[0-9]{5}$' AND item_id IS NOT NULL"),
+                     10000);
+    done = fleet_fixture_do(x.api, "POST", "/api/devices/bind", body, 200);
+    assert_int_equal(json_integer_value(json_object_get(done, "changed")), 0);
+    json_decref(done);
+    free(body);
+    /* and as CSV; one bad row and nothing is done */
+    unsigned status = 0;
+    done = fleet_fixture_ask(x.api, "POST", "/api/devices/bind?storeId=STORE-A", "text/csv",
+                             "productId,deviceId\nSKU-7,ESP32-B00000\nSKU-8,ESP32-B00001\n", false,
+                             &status);
+    assert_int_equal(status, 200);
+    assert_int_equal(json_integer_value(json_object_get(done, "changed")), 2);
+    json_decref(done);
+    done = fleet_fixture_ask(x.api, "POST", "/api/devices/bind?storeId=STORE-A", "text/csv",
+                             "deviceId,productId\nESP32-B00000,SKU-9\nESP32-NOBODY,SKU-9\n"
+                             "ESP32-B00002,SKU-999\nESP32-B00003,\nESP32-B00004,SKU-1\n"
+                             "ESP32-B00004,SKU-2\n",
+                             false, &status);
+    assert_int_equal(status, 400);
+    json_t *details = json_object_get(json_object_get(done, "error"), "details");
+    assert_true(names(details, "productId"));
+    json_decref(done);
+    assert_int_equal(fleet_fixture_number(&x, "SELECT count(*) FROM label l JOIN item i USING "
+                                              "(item_id) WHERE label_id = 'ESP32-B00000' AND sku = "
+                                              "'SKU-7'"),
+                     1);
+    json_t *wrong = fleet_fixture_refused(
+        x.api, "POST", "/api/devices/bind",
+        "{\"storeId\":\"STORE-A\",\"bindings\":[{\"deviceId\":\"ESP32-B00000\",\"productId\":"
+        "\"SKU-1\"},{\"deviceId\":\"ESP32-NOBODY\",\"productId\":\"SKU-1\"},{\"deviceId\":"
+        "\"ESP32-B00002\",\"productId\":\"SKU-999\"},{\"deviceId\":\"ESP32-B00000\","
+        "\"productId\":\"SKU-2\"}]}",
+        400, "INVALID_PARAMETER");
+    assert_int_equal(json_array_size(wrong), 4); /* both of the twins */
+    json_decref(wrong);
+    json_decref(fleet_fixture_refused(
+        x.api_of_b, "POST", "/api/devices/bind",
+        "{\"storeId\":\"STORE-A\",\"bindings\":[{\"deviceId\":\"ESP32-B00000\",\"productId\":"
+        "\"SKU-1\"}]}",
+        400, "INVALID_PARAMETER"));
+}
+
+static void a_label_moves_within_its_stores_layout(void **state)
+{
+    (void)state;
+    json_decref(make_label("ESP32-MOVE01", "STORE-B")); /* aisles A1 (S1) and A2 */
+    json_decref(fleet_fixture_do(x.api, "PUT", "/api/stores/STORE-B/sections/A2",
+                                 "{\"language\":\"ta\"}", 200));
+    json_t *d = fleet_fixture_do(x.api, "PUT", "/api/devices/ESP32-MOVE01/location",
+                                 "{\"aisle\":\"A2\",\"shelf\":\"S5\",\"position\":\"1\"}", 200);
+    assert_string_equal(fleet_fixture_string(json_object_get(d, "location"), "shelf"), "S5");
+    assert_string_equal(fleet_fixture_string(d, "language"), "ta");
+    json_decref(d);
+    assert_int_equal(
+        fleet_fixture_number(&x, "SELECT count(*) FROM shadow WHERE device_id = 'ESP32-MOVE01' AND "
+                                 "desired #>> '{config,language}' = 'ta' AND desired #>> "
+                                 "'{config,location,shelf}' = 'S5' AND desired #>> "
+                                 "'{display,language}' = 'ta'"),
+        1);
+    json_decref(fleet_fixture_refused(x.api, "PUT", "/api/devices/ESP32-MOVE01/location",
+                                      "{\"aisle\":\"A7\"}", 400, "INVALID_PARAMETER"));
+    json_decref(fleet_fixture_refused(x.api, "PUT", "/api/devices/ESP32-MOVE01/location",
+                                      "{\"aisle\":\"A1\",\"position\":\"1\"}", 400,
+                                      "INVALID_PARAMETER"));
+    json_decref(fleet_fixture_refused(x.api, "PUT", "/api/devices/CART-NONE/location",
+                                      "{\"aisle\":\"A1\"}", 404, "NOT_FOUND"));
+    json_decref(fleet_fixture_do(x.api, "POST", "/api/gateways",
+                                 "{\"gatewayId\":\"GW-MOVE\",\"storeId\":\"STORE-B\"}", 201));
+    d = fleet_fixture_do(x.api, "PUT", "/api/devices/ESP32-MOVE01/gateway",
+                         "{\"gatewayId\":\"GW-MOVE\"}", 200);
+    assert_string_equal(fleet_fixture_string(d, "gatewayId"), "GW-MOVE");
+    json_decref(d);
+    json_decref(fleet_fixture_refused(x.api, "PUT", "/api/devices/ESP32-NEW001/gateway",
+                                      "{\"gatewayId\":\"GW-MOVE\"}", 400, "INVALID_PARAMETER"));
+    d = fleet_fixture_do(x.api, "PUT", "/api/devices/ESP32-MOVE01/gateway", "{}", 200);
+    assert_true(json_is_null(json_object_get(d, "gatewayId")));
+    json_decref(d);
+}
+
+static void with_a_request_of_its_own_no_private_key_leaves_the_device(void **state)
+{
+    (void)state;
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509_REQ *request = X509_REQ_new();
+    assert_int_equal(X509_REQ_set_pubkey(request, key), 1);
+    assert_true(X509_REQ_sign(request, key, EVP_sha256()) > 0);
+    BIO *bio = BIO_new(BIO_s_mem());
+    assert_int_equal(PEM_write_bio_X509_REQ(bio, request), 1);
+    char *pem = NULL;
+    long size = BIO_get_mem_data(bio, &pem);
+    json_t *body = json_pack("{s:s, s:s, s:s, s:s#}", "kind", "cart", "storeId", "STORE-A",
+                             "hardwareSerial", "HW-0042", "csr", pem, (int)size);
+    char *text = json_dumps(body, 0);
+    json_t *made = fleet_fixture_do(x.api, "POST", "/api/devices", text, 201);
+    assert_true(json_is_null(json_object_get(made, "privateKey")));
+    X509 *certificate = parse(fleet_fixture_string(made, "certificate"));
+    assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(certificate), key), 1);
+    assert_int_equal(fleet_fixture_number(&x, "SELECT count(*) FROM cart WHERE serial = 'HW-0042'"),
+                     1);
+    json_decref(fleet_fixture_refused(x.api, "POST", "/api/devices",
+                                      "{\"kind\":\"cart\",\"storeId\":\"STORE-A\","
+                                      "\"hardwareSerial\":\"HW-0042\"}",
+                                      409, "SERIAL_TAKEN"));
+    X509_free(certificate);
+    json_decref(made);
+    free(text);
+    json_decref(body);
+    BIO_free(bio);
+    X509_REQ_free(request);
+    EVP_PKEY_free(key);
+}
+
+/* ---- lists ---- */
+
+static size_t listed(const char *query)
+{
+    char target[200];
+    (void)snprintf(target, sizeof target, "/api/devices?limit=1000&%s", query);
+    json_t *page = fleet_fixture_do(x.api, "GET", target, NULL, 200);
+    size_t n = json_array_size(json_object_get(page, "items"));
+    json_decref(page);
+    return n;
+}
+
+static void devices_are_filtered_by_what_they_are(void **state)
+{
+    (void)state;
+    pg_fixture_sql(
+        x.su,
+        "INSERT INTO label (label_id, store_id, aisle, language, battery_pct, online, item_id) "
+        "SELECT 'ESP32-L' || lpad(n::text, 5, '0'), 'STORE-B', 'F' || n % 3, CASE WHEN n % 5 = 0 "
+        "THEN 'bn' END, n % 100, n % 2 = 0, (SELECT item_id FROM item WHERE store_id = 'STORE-B' "
+        "AND sku = 'SKU-' || (1 + n % 10)) FROM generate_series(0, 299) n");
+    assert_int_equal(listed("q=ESP32-L0"), 300);
+    assert_int_equal(listed("q=ESP32-L00&storeId=STORE-A"), 0);
+    assert_int_equal(listed("q=ESP32-L0&aisle=F1"), 100);
+    assert_int_equal(listed("q=ESP32-L0&language=bn"), 60);
+    assert_int_equal(listed("q=ESP32-L0&language=mr"), 240);
+    assert_int_equal(listed("q=ESP32-L0&batteryBelow=20"), 60);
+    assert_int_equal(listed("q=ESP32-L0&state=online"), 150);
+    assert_int_equal(listed("q=ESP32-L0&state=offline"), 150);
+    assert_int_equal(listed("q=ESP32-L0&productId=SKU-3"), 30);
+    assert_int_equal(listed("q=ESP32-L0&kind=cart"), 0);
+    assert_int_equal(listed("q=ESP32-L0&kind=label&aisle=F2&state=online&batteryBelow=50"), 25);
+    assert_int_equal(listed("q=CART-&kind=cart&storeId=STORE-A"), 1);
+    json_t *page =
+        fleet_fixture_do(x.api_of_b, "GET", "/api/devices?q=ESP32-B0&limit=1000", NULL, 200);
+    assert_int_equal(json_array_size(json_object_get(page, "items")), 0);
+    json_decref(page);
+}
+
+static void sorted_pages_joined_are_the_whole(void **state)
+{
+    (void)state;
+    static const char *const sorts[] = {"id", "battery", "lastSeen"};
+    pg_fixture_sql(x.su, "UPDATE label SET last_seen_at = '2026-11-21T00:00:00Z'::timestamptz + "
+                         "(battery_pct % 7) * interval '1 hour' WHERE label_id LIKE 'ESP32-L%' AND "
+                         "battery_pct % 11 > 0");
+    struct rng rng;
+    rng_init(&rng, fleet_fixture_seed());
+    for (int round = 0; round < 30; round++) {
+        const char *sort = sorts[round % 3];
+        char target[600];
+        char cursor[400] = "";
+        char last[64] = "";
+        int64_t last_battery = -1;
+        size_t seen = 0;
+        do {
+            (void)snprintf(target, sizeof target, "/api/devices?q=ESP32-L&sort=%s&limit=%d%s%s",
+                           sort, 20 + (int)rng_below(&rng, 150), cursor[0] ? "&cursor=" : "",
+                           cursor);
+            json_t *page = fleet_fixture_do(x.api, "GET", target, NULL, 200);
+            size_t i = 0;
+            json_t *one = NULL;
+            json_array_foreach(json_object_get(page, "items"), i, one)
+            {
+                int64_t battery = json_integer_value(json_object_get(one, "batteryLevel"));
+                char key[64];
+                (void)snprintf(key, sizeof key, "%s",
+                               round % 3 == 2 ? fleet_fixture_string(one, "lastSeen")
+                                              : fleet_fixture_string(one, "deviceId"));
+                assert_true(round % 3 == 1 ? battery >= last_battery : strcmp(key, last) >= 0);
+                last_battery = battery;
+                (void)snprintf(last, sizeof last, "%s", key);
+                seen++;
+            }
+            (void)snprintf(cursor, sizeof cursor, "%s", fleet_fixture_string(page, "nextCursor"));
+            json_decref(page);
+        } while (cursor[0] != '\0');
+        assert_int_equal(seen, 300);
+    }
+}
+
+static void without_a_certificate_authority_nothing_is_provisioned(void **state)
+{
+    (void)state;
+    struct api *bare = NULL;
+    struct err why = {""};
+    const struct api_settings settings = {.address = "127.0.0.1",
+                                          .workers = 1,
+                                          .place = x.pg.place,
+                                          .telemetry_directory = x.pg.directory};
+    assert_int_equal(api_start(&settings, &bare, &why), RES_OK);
+    json_decref(fleet_fixture_refused(bare, "POST", "/api/devices",
+                                      "{\"kind\":\"label\",\"storeId\":\"STORE-A\"}", 503,
+                                      "UNAVAILABLE"));
+    api_stop(bare);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +476,12 @@ int main(void)
         cmocka_unit_test(every_bad_field_is_listed_and_nothing_is_made),
         cmocka_unit_test(a_retired_device_is_on_the_list_whoever_retires_the_next),
         cmocka_unit_test(a_label_is_bound_rebound_and_freed_with_an_audit),
+        cmocka_unit_test(many_labels_are_bound_at_once_or_none),
+        cmocka_unit_test(a_label_moves_within_its_stores_layout),
+        cmocka_unit_test(with_a_request_of_its_own_no_private_key_leaves_the_device),
+        cmocka_unit_test(devices_are_filtered_by_what_they_are),
+        cmocka_unit_test(sorted_pages_joined_are_the_whole),
+        cmocka_unit_test(without_a_certificate_authority_nothing_is_provisioned),
     };
     if (!fleet_fixture_start(&x)) {
         return 77;
