@@ -8,6 +8,7 @@ CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONN
     1, 2, 3, 4, 8, 9, 12, 13, 14
 KEEP_ALIVE_S = 60
 RECEIVE_MAXIMUM = 0x21  # MQTT 5, section 2.2.2.2
+USER = 0x26
 PROPERTY_BYTES = {0x01: 1, 0x02: 4, 0x11: 4, 0x13: 2, 0x17: 1, 0x18: 4, 0x19: 1, 0x21: 2, 0x22: 2,
                   0x23: 2, 0x24: 1, 0x25: 1, 0x27: 4, 0x28: 1, 0x29: 1, 0x2a: 1}
 
@@ -42,16 +43,24 @@ def text(value):
     return len(data).to_bytes(2, "big") + data
 
 
+class Message(tuple):
+    """(topic, payload), with the user properties that came along."""
+    user = {}
+
+
 def read_properties(data, at):
-    """({id: bytes}, position behind them); user properties are not kept."""
+    """({id: bytes}, position behind them); user properties are a dictionary under USER."""
     size, at = read_varint(data, at)
-    end, found = at + size, {}
+    end, found = at + size, {USER: {}}
     while at < end:
         name, at = data[at], at + 1
-        size = PROPERTY_BYTES.get(name)
-        for _ in range(0 if size else 2 if name == 0x26 else 1):  # the others are texts or bytes
+        size, texts = PROPERTY_BYTES.get(name), []
+        for _ in range(0 if size else 2 if name == USER else 1):  # the others are texts or bytes
             length = int.from_bytes(data[at:at + 2], "big")
+            texts.append(data[at + 2:at + 2 + length])
             at += 2 + length
+        if name == USER:
+            found[USER][texts[0].decode()] = texts[1].decode()
         if size:
             found[name] = data[at:at + size]
             at += size
@@ -183,9 +192,12 @@ class Connection:
         topic = packet[2:at].decode()
         used = packet[at:at + 2]
         at += 2 if qos else 0
+        found = {USER: {}}
         if self.version == 5:
-            at = read_properties(packet, at)[1]
-        self.messages.append((topic, packet[at:]))
+            found, at = read_properties(packet, at)
+        message = Message((topic, packet[at:]))
+        message.user = found[USER]
+        self.messages.append(message)
         if qos:
             self.send(PUBACK, 0, used)
 
