@@ -17,7 +17,7 @@ static const char *const row_states[] = {"queued", "running", "succeeded",
 
 #define COUNT(field, what, words)                                                                  \
     {                                                                                              \
-        .name = field, .type = HTTP_INTEGER, .source = "n." what, .summary = words                 \
+        .name = (field), .type = HTTP_INTEGER, .source = (what), .summary = (words)                \
     }
 static const struct http_field job_fields[] = {
     {.name = "jobId", .type = HTTP_UUID, .source = "j.job_id", .summary = "Its id."},
@@ -38,11 +38,11 @@ static const struct http_field job_fields[] = {
      .source = "j.retry_of",
      .summary = "The job whose failed rows these are."},
     {.name = "rows", .type = HTTP_INTEGER, .source = "j.row_count", .summary = "All of them."},
-    COUNT("queued", "queued", "Not begun."),
-    COUNT("running", "running", "Applied; labels are being told."),
-    COUNT("succeeded", "succeeded", "Every label of it confirmed, or there was none to tell."),
-    COUNT("failed", "failed", "Refused, or a label did not confirm."),
-    COUNT("offline", "offline", "A label is not there and will get it when it is back."),
+    COUNT("queued", "n.queued", "Not begun."),
+    COUNT("running", "n.running", "Applied; labels are being told."),
+    COUNT("succeeded", "n.succeeded", "Every label of it confirmed, or there was none to tell."),
+    COUNT("failed", "n.failed", "Refused, or a label did not confirm."),
+    COUNT("offline", "n.offline", "A label is not there and will get it when it is back."),
     {.name = "createdBy",
      .type = HTTP_TEXT,
      .source = "j.created_by",

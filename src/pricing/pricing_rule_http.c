@@ -54,7 +54,7 @@ static const struct http_schema rule_schema = {"PricingRule", "An automatic pric
 
 #define TITLE(must)                                                                                \
     {                                                                                              \
-        .name = "title", .type = HTTP_TEXT, .required = must, .min = 1, .max = 120,                \
+        .name = "title", .type = HTTP_TEXT, .required = (must), .min = 1, .max = 120,              \
         .summary = "For people."                                                                   \
     }
 #define PRIORITY                                                                                   \
@@ -64,7 +64,7 @@ static const struct http_schema rule_schema = {"PricingRule", "An automatic pric
     }
 #define PARAMETERS(must)                                                                           \
     {                                                                                              \
-        .name = "parameters", .type = HTTP_OBJECT, .required = must,                               \
+        .name = "parameters", .type = HTTP_OBJECT, .required = (must),                             \
         .summary = "Of its kind, see the rule."                                                    \
     }
 #define ENABLED                                                                                    \

@@ -122,6 +122,7 @@ static enum res load_store(struct plan *p)
 
 static enum res load_rule(struct plan *p, const PGresult *rows, int row)
 {
+    assert(p->rules != NULL);
     struct covering *one = &p->rules[p->rule_count++];
     struct pricing_rule_faults faults;
     enum pricing_kind kind = PRICING_KINDS;

@@ -37,9 +37,11 @@ static int64_t price_of(struct span change)
     struct span value = SPAN_NONE;
     int64_t price = 0;
     json_init(&j, change);
-    if (json_next(&j, &value) != JSON_OBJECT_BEGIN || json_next(&j, &value) != JSON_KEY ||
-        !span_equal(value, SPAN_LIT("priceMinor")) || json_next(&j, &value) != JSON_NUMBER ||
-        json_read_int(value, &price) != RES_OK) {
+    bool fine = json_next(&j, &value) == JSON_OBJECT_BEGIN;
+    fine = fine && json_next(&j, &value) == JSON_KEY;
+    fine = fine && span_equal(value, SPAN_LIT("priceMinor"));
+    fine = fine && json_next(&j, &value) == JSON_NUMBER;
+    if (!fine || json_read_int(value, &price) != RES_OK) {
         return 0;
     }
     return price;

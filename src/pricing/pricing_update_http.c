@@ -200,7 +200,7 @@ static bool look(struct http_request *q, struct pg_conn *c, const struct asked *
 
 static void request_price(struct http_request *q, struct pg_conn *c, const struct asked *a)
 {
-    struct price_result result;
+    struct price_result result = {.outcome = PRICE_SAME};
     struct pg_params p;
     struct err why = {""};
     PGresult *rows = NULL;
@@ -298,7 +298,7 @@ static bool read_time(struct http_request *q, struct pg_conn *c, const char *sto
 
 static void schedule_price(struct http_request *q, struct pg_conn *c, const struct asked *a)
 {
-    struct price_result result;
+    struct price_result result = {.outcome = PRICE_SAME};
     struct pg_params p;
     struct err why = {""};
     PGresult *rows = NULL;
@@ -343,7 +343,7 @@ static void schedule_price(struct http_request *q, struct pg_conn *c, const stru
 
 static void update_with(struct http_request *q, struct pg_conn *c, const struct asked *a)
 {
-    struct price_result result;
+    struct price_result result = {.outcome = PRICE_SAME};
     struct err why = {""};
     bool till = false;
     if (http_request_has(q, "effectiveAt")) {
@@ -420,7 +420,7 @@ static enum res price_of_version(struct http_request *q, struct pg_conn *c, int6
 static void rollback_with(struct http_request *q, struct pg_conn *c)
 {
     struct err why = {""};
-    struct price_result result;
+    struct price_result result = {.outcome = PRICE_SAME};
     char text[24];
     struct asked a = {
         .store_id = http_request_text(q, "storeId"),

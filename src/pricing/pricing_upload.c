@@ -128,9 +128,8 @@ void pricing_upload_json(struct span body, struct pricing_upload *u)
     bool whole = false;
     json_init(&j, body);
     if (json_next(&j, &name) == JSON_OBJECT_BEGIN) {
-        enum json_token token;
         whole = true;
-        while (whole && (token = json_next(&j, &name)) == JSON_KEY) {
+        while (whole && json_next(&j, &name) == JSON_KEY) {
             if (is_key(name, "storeId")) {
                 take(&j, u, 0, "storeId", JSON_STRING, &u->store_id, &noted);
             } else if (is_key(name, "updates")) {

@@ -7,35 +7,36 @@
 
 #define TEXT(field, from, words)                                                                   \
     {                                                                                              \
-        .name = field, .type = HTTP_TEXT, .source = from, .summary = words                         \
+        .name = (field), .type = HTTP_TEXT, .source = (from), .summary = (words)                   \
     }
 #define TEXT_OR_NULL(field, from, words)                                                           \
     {                                                                                              \
-        .name = field, .type = HTTP_TEXT, .nullable = true, .source = from, .summary = words       \
+        .name = (field), .type = HTTP_TEXT, .nullable = true, .source = (from), .summary = (words) \
     }
 #define NUMBER(field, from, words)                                                                 \
     {                                                                                              \
-        .name = field, .type = HTTP_INTEGER, .source = from, .summary = words                      \
+        .name = (field), .type = HTTP_INTEGER, .source = (from), .summary = (words)                \
     }
 #define TIME(field, from, words)                                                                   \
     {                                                                                              \
-        .name = field, .type = HTTP_TIME, .source = from, .summary = words                         \
+        .name = (field), .type = HTTP_TIME, .source = (from), .summary = (words)                   \
     }
 #define TIME_OR_NULL(field, from, words)                                                           \
     {                                                                                              \
-        .name = field, .type = HTTP_TIME, .nullable = true, .source = from, .summary = words       \
+        .name = (field), .type = HTTP_TIME, .nullable = true, .source = (from), .summary = (words) \
     }
 #define ID(field, from, words)                                                                     \
     {                                                                                              \
-        .name = field, .type = HTTP_UUID, .source = from, .summary = words                         \
+        .name = (field), .type = HTTP_UUID, .source = (from), .summary = (words)                   \
     }
 #define MONEY(field, from, words)                                                                  \
     {                                                                                              \
-        .name = field, .type = HTTP_MONEY, .source = from, .summary = words                        \
+        .name = (field), .type = HTTP_MONEY, .source = (from), .summary = (words)                  \
     }
 #define MONEY_OR_NULL(field, from, words)                                                          \
     {                                                                                              \
-        .name = field, .type = HTTP_MONEY, .nullable = true, .source = from, .summary = words      \
+        .name = (field), .type = HTTP_MONEY, .nullable = true, .source = (from),                   \
+        .summary = (words)                                                                         \
     }
 
 /* ---- history ---- */
@@ -329,9 +330,9 @@ static void list_requests(struct http_request *q, void *context)
 
 #define LIST(at, name, words, rule, schema_, handler)                                              \
     {                                                                                              \
-        .method = HTTP_GET, .path = at, .operation = name, .summary = words, .tag = "pricing",     \
-        .params = rule, .reply = schema_, .page = true, .permission = "pricing.read",              \
-        .handle = handler                                                                          \
+        .method = HTTP_GET, .path = (at), .operation = (name), .summary = (words),                 \
+        .tag = "pricing", .params = (rule), .reply = (schema_), .page = true,                      \
+        .permission = "pricing.read", .handle = (handler)                                          \
     }
 const struct http_route pricing_view_http_routes[] = {
     LIST("/api/pricing/history/{productId}", "listPriceHistory",
