@@ -7,7 +7,11 @@
 #include "money.h"
 #include "pg_get.h"
 
-#define HEADER "gtin,sku,name,name_hi,category,price,mrp,weight_g,per_kg\n"
+#define HEADER                                                                                     \
+    "gtin,sku,name,name_hi,name_ta,name_te,name_bn,name_mr,description,description_hi,"            \
+    "description_ta,description_te,description_bn,description_mr,category,brand,price,mrp,"        \
+    "weight_g,per_kg,stock\n"
+#define TEXTS 16 /* columns before the price */
 
 static void write_text(FILE *out, struct span text)
 {
@@ -34,15 +38,16 @@ static void write_money(FILE *out, const PGresult *rows, int row, int column)
 
 static void write_row(FILE *out, const PGresult *rows, int row)
 {
-    for (int column = 0; column < 5; column++) {
+    for (int column = 0; column < TEXTS; column++) {
         write_text(out, pg_get_span(rows, row, column));
     }
-    write_money(out, rows, row, 5);
-    write_money(out, rows, row, 6);
-    if (!pg_get_is_null(rows, row, 7)) {
-        (void)fprintf(out, "%" PRId64, pg_get_i64(rows, row, 7));
+    write_money(out, rows, row, TEXTS);
+    write_money(out, rows, row, TEXTS + 1);
+    if (!pg_get_is_null(rows, row, TEXTS + 2)) {
+        (void)fprintf(out, "%" PRId64, pg_get_i64(rows, row, TEXTS + 2));
     }
-    (void)fprintf(out, ",%d\n", pg_get_bool(rows, row, 8) ? 1 : 0);
+    (void)fprintf(out, ",%d,%" PRId64 "\n", pg_get_bool(rows, row, TEXTS + 3) ? 1 : 0,
+                  pg_get_i64(rows, row, TEXTS + 4));
 }
 
 static enum res store_exists(struct pg_conn *c, const char *store_id, struct err *why)
@@ -70,11 +75,15 @@ enum res catalog_list(struct pg_conn *c, const char *store_id, FILE *out, struct
     }
     pg_params_init(&p);
     pg_params_cstr(&p, store_id);
-    r = pg_conn_run(c,
-                    "SELECT gtin::text, sku, name ->> 'en', name ->> 'hi', category,"
-                    " price_minor::bigint, mrp_minor::bigint, expected_weight_g::bigint, per_kg"
-                    " FROM item WHERE store_id = $1 AND deleted_at IS NULL ORDER BY gtin",
-                    &p, &rows, why);
+    r = pg_conn_run(
+        c,
+        "SELECT gtin::text, sku, name ->> 'en', name ->> 'hi', name ->> 'ta',"
+        " name ->> 'te', name ->> 'bn', name ->> 'mr', description ->> 'en',"
+        " description ->> 'hi', description ->> 'ta', description ->> 'te',"
+        " description ->> 'bn', description ->> 'mr', category, brand,"
+        " price_minor::bigint, mrp_minor::bigint, expected_weight_g::bigint, per_kg,"
+        " stock_count::bigint FROM item WHERE store_id = $1 AND deleted_at IS NULL ORDER BY gtin",
+        &p, &rows, why);
     if (r != RES_OK) {
         return r;
     }

@@ -6,8 +6,9 @@
 
 #include "pg_conn.h"
 
-/* Columns gtin, sku, name, name_hi, category, price, mrp, weight_g, per_kg; sorted by gtin; deleted
- * items are left out. RES_NOT_FOUND: no such store; RES_IO: `out` cannot be written. */
+/* Columns gtin, sku, names and descriptions in six languages, category, brand, price, mrp,
+ * weight_g, per_kg, stock; sorted by gtin; deleted items are left out. RES_NOT_FOUND: no such
+ * store; RES_IO: `out` cannot be written. */
 MUST_CHECK enum res catalog_list(struct pg_conn *c, const char *store_id, FILE *out,
                                  struct err *why);
 

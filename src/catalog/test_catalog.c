@@ -333,6 +333,32 @@ static void a_list_reads_back_without_a_change(void **state)
     assert_non_null(strstr(why.text, "STORE-NONE"));
 }
 
+static void six_languages_go_in_and_come_out(void **state)
+{
+    (void)state;
+    static const char file[] =
+        "sku,name,name_hi,name_ta,name_te,name_bn,name_mr,description,description_hi,"
+        "description_ta,description_te,description_bn,description_mr,price,brand,stock\n"
+        "9,Tea,चाय,தேநீர்,టీ,চা,चहा,\"Black, strong\",काली,கருப்பு,నల్ల,কালো,काळा,10.5,B,7\n";
+    struct seen seen;
+    struct catalog_import_summary s;
+    assert_int_equal(import("STORE-SIX", file, false, &seen, &s), RES_OK);
+    assert_int_equal(s.added, 1);
+    assert_int_equal(number("SELECT count(*) FROM item, jsonb_object_keys(name) WHERE store_id = "
+                            "'STORE-SIX'"),
+                     6);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(catalog_list(admin, "STORE-SIX", out, NULL), RES_OK);
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(text, "\"தேநீர்\""));
+    assert_non_null(strstr(text, "\"काळा\""));
+    assert_int_equal(import("STORE-SIX", text, true, &seen, &s), RES_OK);
+    assert_int_equal(s.added + s.changed + s.deleted + s.refused, 0);
+    free(text);
+}
+
 static void our_own_catalogue_and_baskets_agree(void **state)
 {
     (void)state;
@@ -382,9 +408,9 @@ int main(int argc, char **argv)
         return 77;
     }
     struct pg_conn *super = pg_fixture_superuser(&fixture);
-    static const char *const stores[] = {"STORE-A",    "STORE-B",   "STORE-C", "STORE-D",
-                                         "STORE-E",    "STORE-F",   "STORE-G", "STORE-H",
-                                         "STORE-LIST", "STORE-DEMO"};
+    static const char *const stores[] = {"STORE-A",    "STORE-B",    "STORE-C",  "STORE-D",
+                                         "STORE-E",    "STORE-F",    "STORE-G",  "STORE-H",
+                                         "STORE-LIST", "STORE-DEMO", "STORE-SIX"};
     for (size_t i = 0; i < sizeof stores / sizeof stores[0]; i++) {
         pg_fixture_store(super, stores[i]);
     }
@@ -393,6 +419,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loads_the_rest_and_says_which_rows_it_refused),
         cmocka_unit_test(a_list_reads_back_without_a_change),
+        cmocka_unit_test(six_languages_go_in_and_come_out),
         cmocka_unit_test(our_own_catalogue_and_baskets_agree),
         cmocka_unit_test(a_second_import_of_the_same_file_changes_nothing),
         cmocka_unit_test(a_changed_price_becomes_a_new_version_with_its_history),
