@@ -5,7 +5,8 @@
 #include "delivery_refresh.h"
 
 #define COLUMN_BYTES_MAX (1024 * 1024)
-#define MANY             100 /* rows from which on tables are better read whole */
+#define STEP_ROWS        1000 /* bound by one statement: each is limited to PG_API_TIMEOUT_MS */
+#define MANY             100  /* rows from which on tables are better read whole */
 
 /* Labels first, in order, then items, in order: everybody who binds does it so. A price change
  * holds the item and finds either the old binding or the new one, never half of both. */
@@ -29,6 +30,9 @@ static const char lock_items[] =
     "SELECT count(*) FROM (SELECT FROM item WHERE item_id IN (SELECT l.item_id FROM label l WHERE "
     "l.label_id = ANY ($1::text[]) UNION SELECT unnest($2::uuid[])) ORDER BY item_id FOR UPDATE) "
     "AS held";
+static const char lock_shadows[] =
+    "SELECT count(*) FROM (SELECT FROM shadow WHERE device_id = ANY ($1::text[]) ORDER BY "
+    "device_id FOR UPDATE) AS held";
 static const char bind_labels[] =
     "WITH bound AS (UPDATE label l SET item_id = w.item_id FROM unnest($1::text[], $2::uuid[]) AS "
     "w(label_id, item_id) WHERE l.label_id = w.label_id AND l.item_id IS DISTINCT FROM w.item_id "
@@ -54,8 +58,8 @@ static void add_wrong(const PGresult *judged, const struct device_binding *bindi
     }
 }
 
-static enum res refresh(struct pg_conn *c, const PGresult *bound, struct device_binding_count *ret,
-                        struct err *why)
+static enum res refresh(struct pg_conn *c, const PGresult *bound,
+                        struct device_binding_count *count_of, struct err *why)
 {
     static const struct delivery_cause cause = {.job_id = NULL};
     size_t count = (size_t)PQntuples(bound);
@@ -78,48 +82,97 @@ static enum res refresh(struct pg_conn *c, const PGresult *bound, struct device_
         free(ids);
     }
     if (r == RES_OK) {
-        *ret = (struct device_binding_count){(int64_t)count, delivered.changed};
+        count_of->changed += (int64_t)count;
+        count_of->delivered += delivered.changed;
     }
     return r;
 }
 
-static enum res bind(struct pg_conn *c, const char *devices, const PGresult *judged,
-                     const char *actor, struct device_binding_count *ret, struct err *why)
-{
+/* The pairs from..end as two arrays. */
+struct pairs {
+    struct pg_array devices;
     struct pg_array items;
-    struct pg_params two;
-    struct pg_params three;
-    PGresult *bound = NULL;
-    pg_array_init(&items, COLUMN_BYTES_MAX);
-    for (int i = 0; i < PQntuples(judged); i++) {
+};
+
+static enum res pairs_init(struct pairs *x, const struct device_binding *bindings,
+                           const PGresult *judged, size_t from, size_t end, struct pg_params *ret,
+                           struct err *why)
+{
+    pg_array_init(&x->devices, COLUMN_BYTES_MAX);
+    pg_array_init(&x->items, COLUMN_BYTES_MAX);
+    for (size_t i = from; i < end; i++) {
         char id[37];
-        if (pg_get_is_null(judged, i, ITEM)) {
-            pg_array_null(&items);
+        pg_array_span(&x->devices, span_text(bindings[i].device_id, 64));
+        if (pg_get_is_null(judged, (int)i, ITEM)) {
+            pg_array_null(&x->items);
         } else {
-            pg_get_uuid(judged, i, ITEM, id);
-            pg_array_span(&items, span_of(id, 36));
+            pg_get_uuid(judged, (int)i, ITEM, id);
+            pg_array_span(&x->items, span_of(id, 36));
         }
     }
-    const char *texts = pg_array_close(&items);
-    enum res r = texts == NULL ? RES_NO_MEMORY : RES_OK;
-    pg_params_init(&two);
-    pg_params_cstr(&two, devices);
-    pg_params_cstr(&two, texts);
-    three = two;
-    pg_params_cstr(&three, actor);
-    if (r == RES_OK) {
-        r = pg_conn_run(c, lock_items, &two, NULL, why);
-    } else {
+    const char *devices = pg_array_close(&x->devices);
+    const char *items = pg_array_close(&x->items);
+    pg_params_init(ret);
+    pg_params_cstr(ret, devices);
+    pg_params_cstr(ret, items);
+    if (devices == NULL || items == NULL) {
         err_set(why, "out of memory for bindings");
+        return RES_NO_MEMORY;
+    }
+    return RES_OK;
+}
+
+static void pairs_deinit(struct pairs *x)
+{
+    pg_array_deinit(&x->devices);
+    pg_array_deinit(&x->items);
+}
+
+static enum res bind_some(struct pg_conn *c, const struct device_binding *bindings,
+                          const PGresult *judged, size_t from, size_t end, const char *actor,
+                          struct device_binding_count *count, struct err *why)
+{
+    struct pairs pairs;
+    struct pg_params p;
+    PGresult *bound = NULL;
+    enum res r = pairs_init(&pairs, bindings, judged, from, end, &p, why);
+    pg_params_cstr(&p, actor);
+    if (r == RES_OK) {
+        r = pg_conn_run(c, bind_labels, &p, &bound, why);
     }
     if (r == RES_OK) {
-        r = pg_conn_run(c, bind_labels, &three, &bound, why);
-    }
-    if (r == RES_OK) {
-        r = refresh(c, bound, ret, why);
+        r = refresh(c, bound, count, why);
     }
     PQclear(bound);
-    pg_array_deinit(&items);
+    pairs_deinit(&pairs);
+    return r;
+}
+
+/* Everything is locked first, in order, so that the steps need no order of their own. */
+static enum res bind(struct pg_conn *c, const struct device_binding *bindings,
+                     const PGresult *judged, const char *actor, struct device_binding_count *ret,
+                     struct err *why)
+{
+    struct pairs pairs;
+    struct pg_params two;
+    struct device_binding_count count = {0, 0};
+    size_t total = (size_t)PQntuples(judged);
+    enum res r = pairs_init(&pairs, bindings, judged, 0, total, &two, why);
+    if (r == RES_OK) {
+        r = pg_conn_run(c, lock_items, &two, NULL, why);
+    }
+    if (r == RES_OK) {
+        two.count = 1;
+        r = pg_conn_run(c, lock_shadows, &two, NULL, why);
+    }
+    pairs_deinit(&pairs);
+    for (size_t at = 0; r == RES_OK && at < total; at += STEP_ROWS) {
+        size_t end = at + STEP_ROWS < total ? at + STEP_ROWS : total;
+        r = bind_some(c, bindings, judged, at, end, actor, &count, why);
+    }
+    if (r == RES_OK) {
+        *ret = count;
+    }
     return r;
 }
 
@@ -147,7 +200,7 @@ static enum res apply(struct pg_conn *c, const struct pg_params *three,
     if (r == RES_OK) {
         add_wrong(judged, bindings, rows, wrong);
         if (wrong->count == 0) {
-            r = bind(c, three->values[0], judged, actor, ret, why);
+            r = bind(c, bindings, judged, actor, ret, why);
         }
     }
     PQclear(judged);
