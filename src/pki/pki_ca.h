@@ -1,7 +1,7 @@
 /* pki_ca.h: the installation's own certificate authority.
  *
  * One P-256 root, pinned in every device (C-096), that signs devices, services and the broker
- * directly. Its private key is a file of mode 0600 that only `endcap ca` and `endcap device` read.
+ * directly. Its private key is a file of mode 0600 that few read (DESIGN.md says who).
  */
 #ifndef PKI_CA_H
 #define PKI_CA_H
