@@ -282,12 +282,11 @@ static void lights_nothing_for_a_replayed_or_late_command(void **state)
     struct test_label_down old = w->downs[0];
     test_label_run(w, 20000);
     assert_int_equal(w->led.pattern, LED_OFF);
-    unsigned sets = w->led.sets;
     w->downs[w->down_count++] = old;
     test_label_run(w, 10);
     assert_true(test_label_boot(w)); /* it remembers over a restart */
     test_label_run(w, 100);
-    sets = w->led.sets;
+    unsigned sets = w->led.sets;
     w->downs[w->down_count++] = old;
     test_label_run(w, 10);
     assert_int_equal(w->led.sets, sets);
