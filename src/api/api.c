@@ -33,7 +33,7 @@
 
 /* A request that cannot get a connection in this time is answered 503: the client's patience is the
  * same 5 s as a query's (S-015). */
-#define POOL_WAIT_MS  2000
+#define POOL_WAIT_MS 2000
 /* The queries of one request together: a table of 10,000 rows takes several. */
 #define POOL_QUERY_MS (2 * PG_API_TIMEOUT_MS)
 
@@ -46,6 +46,7 @@ struct api {
     struct http_metrics *metrics;
     struct fleet_provision provision;
     struct session_http session;
+    struct pricing_update_http pricing;
     struct feed *feed;
     struct api_system system;
     struct http_group groups[GROUPS_MAX];
@@ -70,7 +71,7 @@ static void fill_table(struct api *a)
         {section_http_routes, a->pool},
         {gateway_http_routes, a->pool},
         {bulk_http_routes, a->pool},
-        {pricing_update_http_routes, a->pool},
+        {pricing_update_http_routes, &a->pricing},
         {pricing_upload_http_routes, a->pool},
         {pricing_view_http_routes, a->pool},
         {pricing_rule_http_routes, a->pool},
@@ -155,6 +156,10 @@ enum res api_start(const struct api_settings *settings, struct api **ret, struct
                                           .query_ms_max = POOL_QUERY_MS};
     enum res r = pg_pool_new(&pool, &a->pool, why);
     if (r == RES_OK) {
+        a->pricing.pool = a->pool;
+        r = price_group_new(a->pool, &a->pricing.group, why);
+    }
+    if (r == RES_OK) {
         r = telemetry_readers_new(settings->telemetry_directory, &a->telemetry, why);
     }
     if (r == RES_OK) {
@@ -199,6 +204,7 @@ void api_stop(struct api *a)
     feed_free(a->feed);
     http_metrics_free(a->metrics);
     telemetry_readers_free(a->telemetry);
+    price_group_free(a->pricing.group);
     pg_pool_free(a->pool);
     free(a);
 }

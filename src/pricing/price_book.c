@@ -33,7 +33,8 @@ static const char read_items[] =
           "EXISTS (SELECT FROM label l WHERE l.item_id = i.item_id), "
           "(SELECT p.price_id FROM price p WHERE p.item_id = i.item_id AND p.valid_to IS NULL) "
           "FROM c JOIN item i USING (item_id) LEFT JOIN category_bound cb ON "
-          "cb.store_id = i.store_id AND cb.category = i.category";
+          "cb.store_id = i.store_id AND cb.category = i.category "
+          "WHERE i.item_id = ANY (ARRAY(SELECT c.item_id FROM c))";
 static const char read_store[] = "SELECT currency::text, catalogue_master, clock_timestamp() "
                                  "FROM store WHERE store_id = $1";
 
@@ -219,7 +220,7 @@ static void judge_one(struct book *b, size_t i)
     memcpy(result->item_id, h->item_id, sizeof result->item_id);
     result->previous_minor = h->price_minor;
     result->version = h->version;
-    result->faults = price_check(change->price_minor, SPAN_NONE, &result->limits);
+    result->faults = price_check(change->price_minor, change->currency, &result->limits);
     if (result->faults != 0) {
         result->outcome = PRICE_REFUSED;
     } else if (same(h, change)) {

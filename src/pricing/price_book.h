@@ -17,8 +17,9 @@ struct price_change {
     const char *item_id;    /* uuid, or "" to be found by product_id in store_id */
     struct span product_id; /* SKU */
     int64_t price_minor;
-    int64_t row_number; /* of the bulk job, 0: none */
-    bool is_flash_sale; /* then regular_minor is what it was before */
+    struct span currency; /* empty: not said, which is fine */
+    int64_t row_number;   /* of the bulk job, 0: none */
+    bool is_flash_sale;   /* then regular_minor is what it was before */
     int64_t regular_minor;
 };
 enum price_outcome { PRICE_CHANGED, PRICE_SAME, PRICE_REFUSED, PRICE_UNKNOWN_ITEM };

@@ -7,8 +7,7 @@
 #include "price_book.h"
 #include "pricing_reply.h"
 
-#define DEADLOCK_TRIES 3
-#define AHEAD_MS_MAX   (INT64_C(731) * 86400000) /* two years */
+#define AHEAD_MS_MAX (INT64_C(731) * 86400000) /* two years */
 
 static const char *const outcomes[] = {"changed", "same", "scheduled", "requested", NULL};
 static const char *const reasons[] = {"manual", "correction", "competitor_match", NULL};
@@ -127,7 +126,7 @@ static void reply_faults(struct http_request *q, unsigned faults, const struct p
     pricing_reply_refused(q, details, faults);
 }
 
-/* ---- change now ---- */
+/* ---- what is asked ---- */
 
 struct asked {
     const char *store_id;
@@ -137,41 +136,6 @@ struct asked {
     struct price_order order;
     unsigned faults; /* of the number itself */
 };
-
-static unsigned currency_fault(const struct asked *a, const struct price_limits *limits)
-{
-    struct span given = a->currency == NULL ? SPAN_NONE : span_text(a->currency, 8);
-    return price_check(1, given, limits) & PRICE_CURRENCY;
-}
-
-/* RES_DENIED: refused, result->faults says why. RES_NOT_FOUND: no such store or product. */
-static enum res change_once(struct pg_conn *c, const struct asked *a, struct price_result *result,
-                            struct err *why)
-{
-    enum res r = pg_conn_command(c, "BEGIN", why);
-    if (r != RES_OK) {
-        return r;
-    }
-    r = price_book_change(c, &a->order, &a->change, 1, result, why);
-    if (r == RES_OK && result->outcome == PRICE_UNKNOWN_ITEM) {
-        r = RES_NOT_FOUND;
-    } else if (r == RES_OK) {
-        result->faults |= currency_fault(a, &result->limits);
-        r = result->faults != 0 ? RES_DENIED : RES_OK;
-    }
-    return pg_conn_end(c, r, why);
-}
-
-/* A deadlock was the other's fault as much as ours: the loser tries again. */
-static enum res change_now(struct pg_conn *c, const struct asked *a, struct price_result *result,
-                           struct err *why)
-{
-    enum res r = RES_AGAIN;
-    for (int i = 0; r == RES_AGAIN && i < DEADLOCK_TRIES; i++) {
-        r = change_once(c, a, result, why);
-    }
-    return r;
-}
 
 /* Everything that is wrong with it, without a change; false: replied. */
 static bool look(struct http_request *q, struct pg_conn *c, const struct asked *a,
@@ -187,7 +151,7 @@ static bool look(struct http_request *q, struct pg_conn *c, const struct asked *
         http_rows_fail(q, r, &why);
     } else {
         unsigned faults = a->faults != 0 ? a->faults : result->faults;
-        faults |= currency_fault(a, &result->limits);
+        faults |= result->faults & PRICE_CURRENCY;
         if (faults == 0) {
             return true;
         }
@@ -341,60 +305,73 @@ static void schedule_price(struct http_request *q, struct pg_conn *c, const stru
 
 /* ---- handlers ---- */
 
-static void update_with(struct http_request *q, struct pg_conn *c, const struct asked *a)
+/* With a connection: what is not simply a change now. */
+static void update_otherwise(struct http_request *q, struct pg_pool *pool, const struct asked *a)
 {
-    struct price_result result = {.outcome = PRICE_SAME};
+    struct price_result result;
     struct err why = {""};
+    struct pg_conn *c = NULL;
     bool till = false;
+    enum res r = pg_pool_take(pool, &c, &why);
+    if (r != RES_OK) {
+        http_rows_fail(q, r, &why);
+        return;
+    }
     if (http_request_has(q, "effectiveAt")) {
         schedule_price(q, c, a);
-        return;
-    }
-    if (a->faults != 0) {
+    } else if (a->faults == 0) {
+        request_price(q, c, a);
+    } else {
         bool fine = look(q, c, a, &result, &till);
         (void)fine; /* it has a fault: it is replied */
-        return;
     }
-    enum res r = change_now(c, a, &result, &why);
-    if (r == RES_CONFLICT) {
-        request_price(q, c, a);
-    } else if (r == RES_NOT_FOUND) {
+    pg_pool_give(pool, c);
+}
+
+static void reply_result(struct http_request *q, const struct asked *a, enum res r,
+                         const struct price_result *result, const struct err *why)
+{
+    if (r == RES_NOT_FOUND || (r == RES_OK && result->outcome == PRICE_UNKNOWN_ITEM)) {
         http_reply_error(q, HTTP_ERROR_NOT_FOUND, NULL);
-    } else if (r == RES_DENIED) {
-        reply_faults(q, result.faults, &result.limits, a->price_text, a->currency);
     } else if (r != RES_OK) {
-        http_rows_fail(q, r, &why);
+        http_rows_fail(q, r, why);
+    } else if (result->outcome == PRICE_REFUSED) {
+        reply_faults(q, result->faults, &result->limits, a->price_text, a->currency);
     } else {
-        reply_changed(q, &a->change, &result);
+        reply_changed(q, &a->change, result);
     }
 }
 
 static void post_update(struct http_request *q, void *context)
 {
+    struct pricing_update_http *h = context;
     const char *reason = http_request_text(q, "reason");
+    struct price_result result = {.outcome = PRICE_SAME};
     struct err why = {""};
-    struct pg_conn *c = NULL;
     struct asked a = {
         .store_id = http_request_text(q, "storeId"),
         .currency = http_request_text(q, "currency"),
         .price_text = http_request_text(q, "price"),
         .change = {.item_id = "", .product_id = span_text(http_request_text(q, "productId"), 32)},
         .order = {.reason = reason == NULL ? "manual" : reason,
-                  .changed_by = PRICING_REPLY_ISSUER,
-                  .all_or_nothing = false}};
+                  .changed_by = PRICING_REPLY_ISSUER}};
     a.order.store_id = a.store_id;
+    a.change.currency = a.currency == NULL ? SPAN_NONE : span_text(a.currency, 8);
     a.faults = price_check_read(span_text(a.price_text, HTTP_NUMBER_BYTES), &a.change.price_minor);
-    enum res r = pg_pool_take(context, &c, &why);
-    if (r == RES_OK) {
-        update_with(q, c, &a);
-        pg_pool_give(context, c);
+    if (a.faults != 0 || http_request_has(q, "effectiveAt")) {
+        update_otherwise(q, h->pool, &a);
+        return;
+    }
+    enum res r = price_group_change(h->group, &a.order, &a.change, &result, &why);
+    if (r == RES_CONFLICT) {
+        update_otherwise(q, h->pool, &a);
     } else {
-        http_rows_fail(q, r, &why);
+        reply_result(q, &a, r, &result, &why);
     }
 }
 
 /* RES_NOT_FOUND: no such version of a product of the store. */
-static enum res price_of_version(struct http_request *q, struct pg_conn *c, int64_t *ret_minor,
+static enum res price_of_version(struct http_request *q, struct pg_pool *pool, int64_t *ret_minor,
                                  struct err *why)
 {
     struct pg_params p;
@@ -403,7 +380,7 @@ static enum res price_of_version(struct http_request *q, struct pg_conn *c, int6
     pg_params_cstr(&p, http_request_text(q, "storeId"));
     pg_params_cstr(&p, http_request_text(q, "productId"));
     pg_params_i64(&p, http_request_number(q, "version"));
-    enum res r = pg_conn_run(c,
+    enum res r = pg_pool_run(pool,
                              "SELECT p.price_minor FROM item i JOIN price p USING (item_id) WHERE "
                              "i.store_id = $1 AND i.sku = $2 AND i.deleted_at IS NULL AND "
                              "p.version = $3::bigint",
@@ -417,10 +394,11 @@ static enum res price_of_version(struct http_request *q, struct pg_conn *c, int6
     return r;
 }
 
-static void rollback_with(struct http_request *q, struct pg_conn *c)
+static void post_rollback(struct http_request *q, void *context)
 {
-    struct err why = {""};
+    struct pricing_update_http *h = context;
     struct price_result result = {.outcome = PRICE_SAME};
+    struct err why = {""};
     char text[24];
     struct asked a = {
         .store_id = http_request_text(q, "storeId"),
@@ -428,35 +406,16 @@ static void rollback_with(struct http_request *q, struct pg_conn *c)
         .change = {.item_id = "", .product_id = span_text(http_request_text(q, "productId"), 32)},
         .order = {.reason = "rollback", .changed_by = PRICING_REPLY_ISSUER}};
     a.order.store_id = a.store_id;
-    enum res r = price_of_version(q, c, &a.change.price_minor, &why);
+    enum res r = price_of_version(q, h->pool, &a.change.price_minor, &why);
+    (void)snprintf(text, sizeof text, "%lld.%02lld", (long long)(a.change.price_minor / 100),
+                   (long long)(a.change.price_minor % 100));
     if (r == RES_OK) {
-        r = change_now(c, &a, &result, &why);
+        r = price_group_change(h->group, &a.order, &a.change, &result, &why);
     }
-    if (r == RES_DENIED) {
-        (void)snprintf(text, sizeof text, "%lld.%02lld", (long long)(a.change.price_minor / 100),
-                       (long long)(a.change.price_minor % 100));
-        reply_faults(q, result.faults, &result.limits, text, NULL);
-    } else if (r == RES_CONFLICT) {
+    if (r == RES_CONFLICT) {
         pricing_reply_till(q);
-    } else if (r == RES_NOT_FOUND) {
-        http_reply_error(q, HTTP_ERROR_NOT_FOUND, NULL);
-    } else if (r != RES_OK) {
-        http_rows_fail(q, r, &why);
     } else {
-        reply_changed(q, &a.change, &result);
-    }
-}
-
-static void post_rollback(struct http_request *q, void *context)
-{
-    struct err why = {""};
-    struct pg_conn *c = NULL;
-    enum res r = pg_pool_take(context, &c, &why);
-    if (r == RES_OK) {
-        rollback_with(q, c);
-        pg_pool_give(context, c);
-    } else {
-        http_rows_fail(q, r, &why);
+        reply_result(q, &a, r, &result, &why);
     }
 }
 
@@ -512,11 +471,12 @@ static const struct http_param price_params[] = {
 
 static void get_price(struct http_request *q, void *context)
 {
+    const struct pricing_update_http *h = context;
     struct pg_params p;
     pg_params_init(&p);
     pg_params_cstr(&p, http_request_text(q, "storeId"));
     pg_params_cstr(&p, http_request_text(q, "productId"));
-    json_t *price = http_rows_one(q, context, &price_schema, "item i",
+    json_t *price = http_rows_one(q, h->pool, &price_schema, "item i",
                                   "i.store_id = $1 AND i.sku = $2 AND i.deleted_at IS NULL", &p);
     if (price != NULL) {
         http_reply_json(q, price);

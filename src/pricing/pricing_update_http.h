@@ -1,10 +1,16 @@
 /* pricing_update_http.h: one price over REST: change it, schedule it, ask the till system for it,
- * roll it back, look at it. The context is the pool. */
+ * roll it back, look at it. */
 #ifndef PRICING_UPDATE_HTTP_H
 #define PRICING_UPDATE_HTTP_H
 
 #include "http_route.h"
+#include "price_group.h"
 
+/* The routes' context. */
+struct pricing_update_http {
+    struct pg_pool *pool;
+    struct price_group *group;
+};
 extern const struct http_route pricing_update_http_routes[];
 
 /* Fields that several of pricing's tables use. */

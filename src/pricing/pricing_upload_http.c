@@ -183,7 +183,7 @@ static void judge_row(struct work *w, size_t row, const struct price_result *res
                                 "a product of the store");
     }
     unsigned faults = w->read_faults[row] != 0 ? w->read_faults[row] : result->faults;
-    faults |= price_check(1, asked->currency, &result->limits) & PRICE_CURRENCY;
+    faults |= result->faults & PRICE_CURRENCY;
     if (faults == 0) {
         return;
     }
@@ -209,6 +209,7 @@ static enum res judge(struct work *w, struct pg_conn *c, struct err *why)
             w->changes[i] = (struct price_change){
                 .item_id = "",
                 .product_id = w->noted[row] ? SPAN_LIT("-") : w->upload.rows[row].product_id,
+                .currency = w->upload.rows[row].currency,
                 .price_minor = w->read_faults[row] == 0 && !w->noted[row] ? w->prices[row] : 1};
         }
         r = price_book_look(c, w->store_id, w->changes, count, w->results, &w->till, why);

@@ -12,6 +12,7 @@
 
 #include "price_book.h"
 #include "price_flip.h"
+#include "price_group.h"
 #include "pricing_fixture.h"
 #include "rng.h"
 
@@ -436,6 +437,113 @@ static void a_connection_lost_before_the_commit_leaves_nothing(void **state)
     assert_int_equal(change("TEA", 6000).version, 2);
 }
 
+/* ---- changes that arrive together ---- */
+
+#define CALLERS 8
+#define CALLS   40
+
+static enum res open_api(void *user, struct pg_conn **ret, struct err *why)
+{
+    (void)user;
+    enum res r = model_connect(&pg.place, MODEL_API, "test", PG_API_TIMEOUT_MS, ret, why);
+    return r == RES_OK ? model_scope(*ret, "operator", NULL, NULL, why) : r;
+}
+
+struct caller {
+    struct price_group *group;
+    uint64_t seed;
+    int64_t changed;
+    int64_t refused;
+    enum res failed;
+    struct err why;
+};
+
+static void *call_often(void *user)
+{
+    struct caller *x = user;
+    struct rng rng;
+    rng_init(&rng, x->seed);
+    for (int i = 0; i < CALLS && x->failed == RES_OK; i++) {
+        char sku[24];
+        struct price_result result = {.outcome = PRICE_SAME};
+        (void)snprintf(sku, sizeof sku, "S-%04d", (int)rng_below(&rng, 5) + 1);
+        /* some above the MRP of 50.00, some in another currency */
+        struct price_change one = change_of(sku, 1 + (int64_t)rng_below(&rng, 5500));
+        one.currency = rng_below(&rng, 10) == 0 ? SPAN_LIT("USD") : SPAN_NONE;
+        bool fine = one.price_minor <= 5000 && one.currency.size == 0;
+        x->failed = price_group_change(x->group, &manual, &one, &result, &x->why);
+        if (x->failed == RES_OK && (result.outcome == PRICE_REFUSED) == fine) {
+            err_set(&x->why, "%s at %lld got the verdict of another", sku,
+                    (long long)one.price_minor);
+            x->failed = RES_CORRUPT;
+        }
+        x->changed += result.outcome == PRICE_CHANGED;
+        x->refused += result.outcome == PRICE_REFUSED;
+    }
+    return NULL;
+}
+
+static void changes_that_arrive_together_are_made_together(void **state)
+{
+    (void)state;
+    struct err why = {""};
+    struct pg_pool *pool = NULL;
+    struct price_group *group = NULL;
+    struct caller callers[CALLERS];
+    pthread_t threads[CALLERS];
+    const struct pg_pool_settings settings = {
+        .open = open_api, .connections = 2, .wait_ms_max = 20000, .query_ms_max = 20000};
+    must(pg_pool_new(&settings, &pool, &why), &why);
+    must(price_group_new(pool, &group, &why), &why);
+    pricing_fixture_many(super, 5);
+    uint64_t seed = pricing_fixture_seed();
+    for (size_t i = 0; i < CALLERS; i++) {
+        callers[i] = (struct caller){.group = group, .seed = seed + i};
+        assert_int_equal(pthread_create(&threads[i], NULL, call_often, &callers[i]), 0);
+    }
+    int64_t changed = 0;
+    int64_t refused = 0;
+    for (size_t i = 0; i < CALLERS; i++) {
+        (void)pthread_join(threads[i], NULL);
+        must(callers[i].failed, &callers[i].why);
+        changed += callers[i].changed;
+        refused += callers[i].refused;
+    }
+    assert_true(changed > 0 && refused > 0);
+    assert_int_equal(number("SELECT count(*) FROM price WHERE version > 1"), changed);
+    assert_int_equal(number(IS_WHOLE), 0);
+    /* fewer transactions than changes: they did go together */
+    assert_true(number("SELECT version FROM catalogue_version WHERE store_id = 'STORE-A'") <
+                changed);
+    price_group_free(group);
+    pg_pool_free(pool);
+}
+
+static void what_spoils_a_group_is_told_to_each(void **state)
+{
+    (void)state;
+    struct err why = {""};
+    struct pg_pool *pool = NULL;
+    struct price_group *group = NULL;
+    struct price_result result;
+    const struct pg_pool_settings settings = {
+        .open = open_api, .connections = 1, .wait_ms_max = 20000, .query_ms_max = 20000};
+    must(pg_pool_new(&settings, &pool, &why), &why);
+    must(price_group_new(pool, &group, &why), &why);
+    struct price_order order = manual;
+    order.store_id = "STORE-P";
+    const struct price_change pen = change_of("PEN", 1200);
+    assert_int_equal(price_group_change(group, &order, &pen, &result, &why), RES_CONFLICT);
+    order.store_id = "STORE-X";
+    assert_int_equal(price_group_change(group, &order, &pen, &result, &why), RES_NOT_FOUND);
+    const struct price_change tea = change_of("TEA", 6000);
+    must(price_group_change(group, &manual, &tea, &result, &why), &why);
+    assert_int_equal(result.outcome, PRICE_CHANGED);
+    assert_int_equal(number("SELECT price_minor FROM item WHERE sku = 'TEA'"), 6000);
+    price_group_free(group);
+    pg_pool_free(pool);
+}
+
 int main(void)
 {
     if (!pg_fixture_start(&pg, PG_FIXTURE_FAST)) {
@@ -461,6 +569,8 @@ int main(void)
         cmocka_unit_test_setup(two_writers_of_the_same_products_never_collide, fresh),
         cmocka_unit_test_setup(a_change_is_whole_or_not_at_all, fresh),
         cmocka_unit_test_setup(a_connection_lost_before_the_commit_leaves_nothing, fresh),
+        cmocka_unit_test_setup(changes_that_arrive_together_are_made_together, fresh),
+        cmocka_unit_test_setup(what_spoils_a_group_is_told_to_each, fresh),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pg_conn_close(api);

@@ -30,6 +30,7 @@
 struct face {
     const char *stores; /* NULL: every one */
     struct pg_pool *pool;
+    struct pricing_update_http update;
     struct http_group groups[GROUPS];
     struct http_table table;
     struct http_metrics *metrics;
@@ -71,10 +72,14 @@ static int start_face(struct face *f)
     if (pg_pool_new(&pool, &f->pool, &why) != RES_OK) {
         return 1;
     }
+    f->update.pool = f->pool;
+    if (price_group_new(f->pool, &f->update.group, &why) != RES_OK) {
+        return 1;
+    }
     const struct http_group groups[GROUPS] = {
-        {pricing_update_http_routes, f->pool}, {pricing_upload_http_routes, f->pool},
-        {pricing_view_http_routes, f->pool},   {pricing_rule_http_routes, f->pool},
-        {pricing_bound_http_routes, f->pool},  {bulk_http_routes, f->pool}};
+        {pricing_update_http_routes, &f->update}, {pricing_upload_http_routes, f->pool},
+        {pricing_view_http_routes, f->pool},      {pricing_rule_http_routes, f->pool},
+        {pricing_bound_http_routes, f->pool},     {bulk_http_routes, f->pool}};
     memcpy(f->groups, groups, sizeof groups);
     f->table = (struct http_table){f->groups, GROUPS};
     f->metrics = http_metrics_new(&f->table);
@@ -89,6 +94,7 @@ static void stop_face(struct face *f)
 {
     http_server_stop(f->server);
     http_metrics_free(f->metrics);
+    price_group_free(f->update.group);
     pg_pool_free(f->pool);
 }
 
