@@ -171,13 +171,14 @@ static void every_event_in_every_state(void **state)
     }
 }
 
-/* Feature: smartshelf-india, Property 9: Price Update Retry Logic
- * Feature: smartshelf-india, Property 10: Update Failure Alerting */
+/* Feature: smartshelf-india, Property 9: Price Update Retry with Exponential Backoff
+ * Feature: smartshelf-india, Property 10: Failed Update Logging and Alerting */
 static void a_mute_label_is_asked_exactly_four_times_1_2_4_s_apart_then_it_has_failed(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 9: Price Update Retry Logic\n"
-                  "Feature: smartshelf-india, Property 10: Update Failure Alerting\n");
+    print_message(
+        "Feature: smartshelf-india, Property 9: Price Update Retry with Exponential Backoff\n"
+        "Feature: smartshelf-india, Property 10: Failed Update Logging and Alerting\n");
     for (int i = 0; i < CASES; i++) {
         static const int64_t apart_ms[] = {0, 1000, 3000, 7000, 11000};
         struct delivery d;

@@ -289,16 +289,16 @@ static void a_stores_own_link_is_used_when_it_fits(void **state)
                 "https://endcap.local/p/00000000000040008000000000000001");
 }
 
-/* Feature: smartshelf-india, Property 63: Display Language Selection
- * Feature: smartshelf-india, Property 64: Missing Translation Fallback */
+/* Feature: smartshelf-india, Property 63: Translated Display Content
+ * Feature: smartshelf-india, Property 64: Translation Fallback to English */
 static void names_are_in_the_labels_language_or_english_with_one_alert(void **state)
 {
     (void)state;
     static const char *const languages[] = {"en", "hi", "ta", "te", "bn", "mr"};
     const char *given = getenv("ENDCAP_SEED");
     uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : 20261121;
-    print_message("Feature: smartshelf-india, Property 63: Display Language Selection\n"
-                  "Feature: smartshelf-india, Property 64: Missing Translation Fallback\n"
+    print_message("Feature: smartshelf-india, Property 63: Translated Display Content\n"
+                  "Feature: smartshelf-india, Property 64: Translation Fallback to English\n"
                   "seed %llu\n",
                   (unsigned long long)seed);
     struct rng rng;

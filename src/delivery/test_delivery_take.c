@@ -277,11 +277,11 @@ static void the_statements_and_the_model_agree_on_random_histories(void **state)
     assert_true(fails > 10);
 }
 
-/* Feature: smartshelf-india, Property 10: Update Failure Alerting */
+/* Feature: smartshelf-india, Property 10: Failed Update Logging and Alerting */
 static void a_failed_display_raises_one_alert_for_its_label(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 10: Update Failure Alerting\n");
+    print_message("Feature: smartshelf-india, Property 10: Failed Update Logging and Alerting\n");
     PGresult *rows = NULL;
     for (int i = 0; i < 120; i++) {
         char label[16];

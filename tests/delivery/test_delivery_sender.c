@@ -240,11 +240,11 @@ static void assert_told(size_t from, size_t to)
     }
 }
 
-/* Feature: smartshelf-india, Property 7: Price Update MQTT Publication */
+/* Feature: smartshelf-india, Property 7: Price Update Delivery to All Devices */
 static void every_label_of_the_product_is_told_on_its_own_topic(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 7: Price Update MQTT Publication\n");
+    print_message("Feature: smartshelf-india, Property 7: Price Update Delivery to All Devices\n");
     reprice(7777);
     int64_t begun_ms = clock_monotonic_ms();
     assert_int_equal(refresh().changed, LABELS);
@@ -323,16 +323,17 @@ static void assert_apart(const struct crowd_label *l, size_t first, size_t count
     }
 }
 
-/* Feature: smartshelf-india, Property 9: Price Update Retry Logic
- * Feature: smartshelf-india, Property 10: Update Failure Alerting */
+/* Feature: smartshelf-india, Property 9: Price Update Retry with Exponential Backoff
+ * Feature: smartshelf-india, Property 10: Failed Update Logging and Alerting */
 static void a_mute_label_is_asked_three_times_more_then_there_is_an_alert(void **state)
 {
     (void)state;
     const char *given = getenv("ENDCAP_SEED");
     uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : 20261121;
-    print_message("Feature: smartshelf-india, Property 9: Price Update Retry Logic\n"
-                  "Feature: smartshelf-india, Property 10: Update Failure Alerting\nseed %llu\n",
-                  (unsigned long long)seed);
+    print_message(
+        "Feature: smartshelf-india, Property 9: Price Update Retry with Exponential Backoff\n"
+        "Feature: smartshelf-india, Property 10: Failed Update Logging and Alerting\nseed %llu\n",
+        (unsigned long long)seed);
     static enum habit habits[LABELS];
     static bool done[LABELS];
     int64_t count[HABITS] = {0};
