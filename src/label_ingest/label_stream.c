@@ -23,12 +23,14 @@ static void shift(struct label_stream *s, int64_t by)
 /* Everything through `to` is accounted for, and what follows without a hole. */
 static void advance(struct label_stream *s, int64_t to)
 {
+    int64_t before = s->through;
     shift(s, to - s->through);
     s->through = to;
     while ((s->above[0] & 1) != 0) {
         shift(s, 1);
         s->through++;
     }
+    s->stuck = s->through > before ? 0 : s->stuck;
 }
 
 void label_stream_merge(struct label_stream *s, int64_t epoch, int64_t through)
@@ -59,6 +61,19 @@ static void give_up(struct label_stream *s, int64_t to, struct label_stream_lost
     advance(s, to);
 }
 
+/* It is here already, beyond a hole, and comes again. */
+static void note_again(struct label_stream *s, int64_t counter, struct label_stream_lost *ret_lost)
+{
+    if (s->told != s->through) {
+        return;
+    }
+    s->told = -1; /* one answer, one finding */
+    s->stuck++;
+    if (s->stuck == LABEL_STREAM_STUCK) {
+        give_up(s, counter - 1, ret_lost);
+    }
+}
+
 enum label_stream_place label_stream_take(struct label_stream *s, int64_t epoch, int64_t counter,
                                           struct label_stream_lost *ret_lost)
 {
@@ -73,9 +88,7 @@ enum label_stream_place label_stream_take(struct label_stream *s, int64_t epoch,
         return LABEL_STREAM_SEEN;
     }
     if (is_above(s, counter)) {
-        if (s->told == s->through) {
-            give_up(s, counter - 1, ret_lost);
-        }
+        note_again(s, counter, ret_lost);
         return LABEL_STREAM_SEEN;
     }
     if (counter > s->through + LABEL_STREAM_WINDOW) {

@@ -6,8 +6,8 @@
  * unless the label has nothing in it any more (damaged flash, or our database is older than the
  * label): then
  *  - a counter so far ahead that the label can't hold the hole's end moves `through` behind it;
- *  - an event that is here already and comes again after an answer is the oldest the label has:
- *    nothing between `through` and it will ever come.
+ *  - an event that is here already and comes again after an answer is the oldest the label has.
+ *    When that happened LABEL_STREAM_STUCK times, nothing between `through` and it will ever come.
  * Both are told, for an alert: no loss is silent.
  */
 #ifndef LABEL_STREAM_H
@@ -18,12 +18,14 @@
 
 #define LABEL_STREAM_WINDOW 128 /* counters beyond `through` that are remembered */
 #define LABEL_STREAM_HELD   100 /* events a label keeps at most (S-030) */
+#define LABEL_STREAM_STUCK  2   /* once may be a message that was lost on its way again */
 
 struct label_stream {
     int64_t epoch;
     int64_t through;
     uint64_t above[2]; /* lowest bit of the first: through + 1 */
-    int64_t told;      /* the `through` of the last answer; -1: none since it was read */
+    int64_t told;      /* the `through` of the last answer; -1: none since it was used */
+    uint8_t stuck;     /* answers in a row that brought nothing for the hole */
 };
 
 enum label_stream_place {

@@ -91,6 +91,8 @@ bool label_world_start(struct label_world *w, enum pg_fixture_sync sync)
     struct ecdsa_private *key = NULL;
     uint8_t point[ECDSA_POINT_BYTES];
     memset(w, 0, sizeof *w);
+    w->sync = TELEMETRY_SYNC_OFF;
+    w->linger_ms = 1;
     if (!pg_fixture_start(&w->pg, sync)) {
         return false;
     }
@@ -141,8 +143,8 @@ void label_world_open(struct label_world *w, const char *writer)
         .telemetry_directory = w->telemetry,
         .writer = writer,
         .platform_key = w->platform_key,
-        .sync = TELEMETRY_SYNC_OFF,
-        .linger_ms = 1,
+        .sync = w->sync,
+        .linger_ms = w->linger_ms,
         .rate_per_second = w->rate_per_second == 0 ? LABEL_INGEST_RATE_NONE : w->rate_per_second,
         .rate_burst = w->rate_burst,
         .user = w,

@@ -25,6 +25,8 @@ struct label_world {
     struct label_ingest *ingest;
     int64_t rate_per_second; /* of the next open; 0: no limit */
     int64_t rate_burst;
+    enum telemetry_sync sync; /* of the next open */
+    unsigned linger_ms;
     pthread_mutex_t *lock; /* of what is heard */
     struct label_world_answer *answers;
     size_t answer_count;

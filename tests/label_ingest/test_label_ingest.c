@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "label_stream.h"
 #include "label_world.h"
 
 #define ONE    "ESP32-000001"
@@ -271,10 +272,12 @@ static void a_label_that_is_ahead_of_us_is_not_stuck(void **state)
     say(ONE, "ack", label_world_ack(1, 5000, 1, "aa"));
     say(ONE, "ack", label_world_ack(1, 5001, 2, "aa"));
     said(ONE, "shadow/get", ASK);
-    assert_true(through_told(ONE) < 5000);
-    say(ONE, "ack", label_world_ack(1, 5000, 1, "aa")); /* its oldest */
-    say(ONE, "ack", label_world_ack(1, 5001, 2, "aa"));
-    said(ONE, "shadow/get", ASK);
+    for (int i = 0; i < LABEL_STREAM_STUCK; i++) {
+        assert_true(through_told(ONE) < 5000);
+        say(ONE, "ack", label_world_ack(1, 5000, 1, "aa")); /* its oldest */
+        say(ONE, "ack", label_world_ack(1, 5001, 2, "aa"));
+        said(ONE, "shadow/get", ASK);
+    }
     assert_int_equal(through_told(ONE), 5001);
     assert_int_equal(number(OPEN_ALERTS("event_gap:" ONE)), 1);
 }
