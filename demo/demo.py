@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""A store in a terminal: starts the platform, lets virtual carts shop, and checks what is left.
+"""A store in a terminal: virtual carts shop, prices change on 200 labels, and what is left is checked.
 
 The last line is one JSON object; the exit code is 0 only when nothing was lost, counted twice, out
-of order or left unreconciled.
+of order or left unreconciled, and every label shows what the price book says.
 """
 import argparse
 import json
@@ -17,6 +17,7 @@ import tempfile
 import time
 import urllib.error
 
+import labels
 import shopping
 import verify
 
@@ -38,8 +39,10 @@ def options():
     parser = argparse.ArgumentParser(prog="script/demo", description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, help="end by itself after so long")
     parser.add_argument("--chaos", action="store_true",
-                        help="kill broker and ingest, cut networks and power, repeat and reorder")
+                        help="kill broker, ingest, worker and database, cut networks and power, "
+                        "repeat and reorder")
     parser.add_argument("--carts", type=int, default=20, help="how many (20)")
+    parser.add_argument("--labels", type=int, default=200, help="how many (200; 0: none)")
     parser.add_argument("--pace-ms", type=int, default=400, help="between two scans (400)")
     parser.add_argument("--baskets", type=pathlib.Path, default=ROOT / "demo/baskets.csv")
     parser.add_argument("--catalog", type=pathlib.Path, default=ROOT / "demo/catalog.csv")
@@ -54,6 +57,8 @@ def options():
             parser.error(f"{path} cannot be read; name another file")
     if not 1 <= chosen.carts <= 500:
         parser.error("--carts must be from 1 to 500")
+    if not 0 <= chosen.labels <= 10000:
+        parser.error("--labels must be from 0 to 10000")
     return chosen
 
 
@@ -149,9 +154,14 @@ class Cart:
             self.process.wait()
 
 
-def wreak(platform, carts, rng, counts):
+def wreak(platform, carts, shelf, rng, counts):
     """One piece of bad luck."""
-    what = rng.choice(["broker", "ingest", "network", "network", "power", "power", "postgres"])
+    what = rng.choice(["broker", "ingest", "worker", "postgres", "network", "network", "power",
+                       "power"] + ["labels"] * 5 * (shelf is not None))
+    if what == "labels":
+        what = shelf.wreak(rng)
+        counts[what] = counts.get(what, 0) + 1
+        return
     counts[what] = counts.get(what, 0) + 1
     if what == "network":
         for cart in rng.sample(carts, max(1, len(carts) // 4)):
@@ -167,15 +177,17 @@ def wreak(platform, carts, rng, counts):
                 pass
 
 
-def check_alive(platform, carts):
+def check_alive(platform, carts, shelf=None):
     if platform.process.poll() is not None:
         raise Failed("endcap up ended by itself; its log is up.log")
+    if shelf is not None and not shelf.fleet.is_running():
+        raise Failed(f"the labels ended by themselves; their log is {shelf.fleet.log}")
     for cart in carts:
         if cart.process.poll() is not None:
             raise Failed(f"{cart.name} ended by itself; its log is {cart.home}/cart.log")
 
 
-def shop(platform, carts, chosen):
+def shop(platform, carts, shelf, chosen):
     """Until time is up or Ctrl-C; the live view is `endcap watch` itself."""
     rng = random.Random(chosen.seed)
     counts = {}
@@ -183,16 +195,20 @@ def shop(platform, carts, chosen):
                              stdout=sys.stderr.fileno())
     end = time.monotonic() + chosen.seconds if chosen.seconds else None
     trouble = time.monotonic() + 3
+    if shelf is not None:
+        shelf.begin_pricing(random.Random(chosen.seed + 1))
     try:
         while end is None or time.monotonic() < end:
             time.sleep(0.1)
-            check_alive(platform, carts)
+            check_alive(platform, carts, shelf)
             if chosen.chaos and time.monotonic() > trouble:
-                wreak(platform, carts, rng, counts)
+                wreak(platform, carts, shelf, rng, counts)
                 trouble = time.monotonic() + rng.uniform(0.5, 4)
     except KeyboardInterrupt:
         say("stopping: the carts finish their trips (Ctrl-C again leaves at once)")
     finally:
+        if shelf is not None:
+            shelf.end_pricing()
         watch.terminate()
         watch.wait()
     return counts
@@ -236,7 +252,7 @@ def open_store(platform, chosen, data, carts):
     platform.start()
     platform.run("store", "create", "--store", STORE, "--partner", "DEMO", "--name",
                  "Endcap demo, Andheri", "--region", "IN-MH", "--timezone", "Asia/Kolkata",
-                 "--currency", "INR")
+                 "--currency", "INR", "--master", "platform")
     say(platform.run("catalog", "import", chosen.catalog, "--store", STORE).strip()
         .split("\n")[-1])
     products = data / "products.csv"
@@ -254,24 +270,46 @@ def open_store(platform, chosen, data, carts):
         cart.start()
 
 
+def open_shelf(platform, chosen):
+    """The store's labels, hung, connected and showing what they should; None for none."""
+    if chosen.labels == 0:
+        return None
+    shelf = labels.Labels(platform, chosen.build, STORE, chosen.labels, chosen.seed)
+    products = [p["productId"] for p in
+                verify.pages(platform.api, f"/api/products?storeId={STORE}")]
+    shelf.hang(products, random.Random(chosen.seed))
+    shelf.start()
+    return shelf
+
+
 def run(chosen, data):
     platform = Platform(chosen.build, data)
     carts = []
+    shelf = None
     try:
         say(f"starting the platform in {data}")
         open_store(platform, chosen, data, carts)
-        say(f"{len(carts)} carts are shopping; REST is at {platform.api}")
-        counts = shop(platform, carts, chosen)
-        say("draining: carts finish their trips")
+        shelf = open_shelf(platform, chosen)
+        say(f"{len(carts)} carts are shopping, {chosen.labels} labels show prices; "
+            f"REST is at {platform.api}")
+        counts = shop(platform, carts, shelf, chosen)
+        say("draining: carts finish their trips, labels show the last prices")
         late = drain(carts)
         result = settle(platform, carts)
+        if shelf is not None:
+            result.update(shelf.settle())
+            for label in shelf.wrong[:10]:
+                say("wrong on shelf: " + json.dumps(label))
         if chosen.chaos:
             say("chaos: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())))
         if late:
             say("not drained: " + ", ".join(late))
         print(json.dumps(result), flush=True)
-        return 0 if all(result.get(name, 1) == 0 for name in verify.ZERO) and not late else 1
+        zero = verify.ZERO + (() if shelf is None else labels.ZERO)
+        return 0 if all(result.get(name, 1) == 0 for name in zero) and not late else 1
     finally:
+        if shelf is not None:
+            shelf.fleet.kill()
         for cart in carts:
             cart.kill()
         platform.stop()

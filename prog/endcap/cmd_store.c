@@ -22,6 +22,7 @@ static void help(void)
         "  --timezone Z        IANA name (default Asia/Kolkata)\n"
         "  --currency C        ISO 4217 code (default INR)\n"
         "  --language L        of displays: en, hi, ta, te, bn, mr (default: the region's)\n"
+        "  --master M          who decides prices: pos, the till system (default), or platform\n"
         "  --data DIR          data directory (default $ENDCAP_DATA or ./endcap-data)\n"
         "  --json              list as JSON, one object a line\n");
 }
@@ -45,6 +46,7 @@ static int read_options(int argc, char **argv, struct options *o)
         {"timezone", required_argument, NULL, 'z'},
         {"currency", required_argument, NULL, 'c'},
         {"language", required_argument, NULL, 'l'},
+        {"master", required_argument, NULL, 'm'},
         {"data", required_argument, NULL, 'd'},
         {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},
@@ -57,6 +59,7 @@ static int read_options(int argc, char **argv, struct options *o)
         {'s', &o->store.store_id}, {'p', &o->store.partner_id}, {'P', &o->store.partner_name},
         {'n', &o->store.name},     {'r', &o->store.region},     {'z', &o->store.timezone},
         {'c', &o->store.currency}, {'l', &o->store.language},   {'d', &o->data},
+        {'m', &o->store.master},
     };
     int letter = 0;
     while ((letter = getopt_long(argc, argv, ":", known, NULL)) != -1) {

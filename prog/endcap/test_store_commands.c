@@ -78,6 +78,8 @@ static void makes_a_store_once_and_says_what_is_wrong(void **state)
            "a region is");
     expect(cmd_store, "store create --store STORE-2 --partner ACME --name x --currency rs", 1,
            "a currency is");
+    expect(cmd_store, "store create --store STORE-2 --partner ACME --name x --master me", 1,
+           "a master is");
     expect(cmd_store, "store create --store STORE-2 --partner ACME --name x --language fr", 1,
            "a language is");
     expect(cmd_store, "store create --store STORE-2", COMMAND_USAGE,

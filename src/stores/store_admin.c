@@ -18,6 +18,7 @@ static void explain(struct pg_conn *c, enum res r, const struct store_admin_new 
         {"store_timezone_check", "a timezone is an IANA name, e.g. Asia/Kolkata"},
         {"currency_check", "a currency is an ISO 4217 code, e.g. INR"},
         {"language_check", "a language is one of en, hi, ta, te, bn, mr"},
+        {"store_catalogue_master_check", "a master is pos or platform"},
     };
     if (r == RES_CONFLICT) {
         err_set(why, "there is a store %.32s already", s->store_id);
@@ -53,10 +54,11 @@ enum res store_admin_create(struct pg_conn *c, const struct store_admin_new *s, 
         pg_params_cstr(&p, s->timezone);
         pg_params_cstr(&p, s->currency);
         pg_params_cstr(&p, s->language != NULL ? s->language : region_language_of(s->region));
+        pg_params_cstr(&p, s->master != NULL ? s->master : "pos");
         r = pg_conn_run(
             c,
             "INSERT INTO store (store_id, partner_id, name, region, timezone, currency, "
-            "primary_language) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "primary_language, catalogue_master) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             &p, NULL, why);
     }
     if (r == RES_OK) {

@@ -4,7 +4,7 @@
 
 #include "pg_conn.h"
 
-/* All needed but language and partner_name, which is used when the partner does not exist yet
+/* All needed but language, master and partner_name, which is used when the partner does not exist yet
  * (NULL: its id). */
 struct store_admin_new {
     const char *store_id;   /* [A-Z0-9-]{3,24} */
@@ -15,6 +15,7 @@ struct store_admin_new {
     const char *timezone; /* "Asia/Kolkata" */
     const char *currency; /* "INR" */
     const char *language; /* "en", "hi", ...: of displays; NULL: its region's (P62) */
+    const char *master;   /* "pos" or "platform": who decides prices; NULL: pos */
 };
 
 /* RES_CONFLICT: there is one; RES_INVALID: a value breaks its rule. Words name the value. */

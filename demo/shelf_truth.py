@@ -1,0 +1,54 @@
+"""What every label should show, worked out from the price book, and what it shows.
+
+The digest is computed here a second time, from docs/label-wire.md and not from the platform's code.
+"""
+import hashlib
+
+import verify
+
+
+def money(value):
+    """The decimal of JSON as the wire writes it; none is 0.00."""
+    return f"{round((value or 0) * 100) / 100:.2f}"
+
+
+def digest(product, language, url):
+    """Of the content of a label for this product, as /api/products gives it."""
+    sale = bool(product["isFlashSale"])
+    name = product["name"].get(language) or product["name"]["en"]
+    lines = ["endcap-label-1", "sale" if sale else "standard", language, product["productId"], name,
+             money(product["price"]), money(product["regularPrice"] if sale else 0),
+             money(product["mrp"]), product["currency"], "kg" if product["perKg"] else "each",
+             "sale" if sale else "regular", url]
+    return hashlib.sha256("".join(line + "\n" for line in lines).encode()).hexdigest()
+
+
+def wrong(api, store, shown):
+    """Labels whose panel differs from the price book; `shown`: {label: digest} as the labels
+    themselves say."""
+    products = {p["productId"]: p for p in verify.pages(api, f"/api/products?storeId={store}")}
+    found = []
+    for device in verify.pages(api, f"/api/devices?storeId={store}&kind=label"):
+        label = device["deviceId"]
+        desired = verify.get(api, f"/api/devices/{label}/shadow")["state"]["desired"]["display"]
+        product = products.get(device["productId"])
+        if product is None:
+            continue  # not bound: it shows its own id
+        language = desired["language"]
+        expected = digest(product, language, desired["url"])
+        if shown.get(label) != expected:
+            found.append({"deviceId": label, "productId": product["productId"],
+                          "expected": expected, "desired": desired["digest"],
+                          "shown": shown.get(label), "state": device["state"]})
+    return found
+
+
+def deliveries(api, store):
+    """How the deliveries ended, and how long those took that were displayed."""
+    counts, waits = {}, []
+    for d in verify.pages(api, f"/api/pricing/deliveries?storeId={store}&kind=display"):
+        counts[d["state"]] = counts.get(d["state"], 0) + 1
+        if d["state"] == "displayed":
+            waits.append(d["displayMs"])
+    waits.sort()
+    return counts, waits[len(waits) * 99 // 100] if waits else 0
