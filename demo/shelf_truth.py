@@ -2,6 +2,7 @@
 
 The digest is computed here a second time, from docs/label-wire.md and not from the platform's code.
 """
+import datetime
 import hashlib
 
 import verify
@@ -17,7 +18,8 @@ def digest(product, language, url):
     sale = bool(product["isFlashSale"])
     name = product["name"].get(language) or product["name"]["en"]
     lines = ["endcap-label-1", "sale" if sale else "standard", language, product["productId"], name,
-             money(product["price"]), money(product["regularPrice"] if sale else 0),
+             money(product["flashSalePrice"] if sale else product["price"]),
+             money(product["price"] if sale else 0),
              money(product["mrp"]), product["currency"], "kg" if product["perKg"] else "each",
              "sale" if sale else "regular", url]
     return hashlib.sha256("".join(line + "\n" for line in lines).encode()).hexdigest()
@@ -43,12 +45,18 @@ def wrong(api, store, shown):
     return found
 
 
+def milliseconds(start, end):
+    """Between two times of the REST face."""
+    return round((datetime.datetime.fromisoformat(end[:-1]) -
+                  datetime.datetime.fromisoformat(start[:-1])).total_seconds() * 1000)
+
+
 def deliveries(api, store):
     """How the deliveries ended, and how long those took that were displayed."""
     counts, waits = {}, []
     for d in verify.pages(api, f"/api/pricing/deliveries?storeId={store}&kind=display"):
         counts[d["state"]] = counts.get(d["state"], 0) + 1
         if d["state"] == "displayed":
-            waits.append(d["displayMs"])
+            waits.append(milliseconds(d["createdAt"], d["finishedAt"]))
     waits.sort()
     return counts, waits[len(waits) * 99 // 100] if waits else 0
