@@ -231,13 +231,13 @@ def drain(carts):
     return late
 
 
-def settle(platform, carts):
+def settle(platform, carts, label_events=0):
     """The verdict once sessions are reconciled: the last step may lag a moment."""
     end = time.monotonic() + 20
     while True:
         try:
             result = verify.compare(platform.api, [c.name for c in carts],
-                                    [c.journal for c in carts])
+                                    [c.journal for c in carts], label_events)
             if result["unreconciled"] == 0 and result["lost"] == 0:
                 return result
         except (urllib.error.URLError, ConnectionError) as error:
@@ -295,9 +295,10 @@ def run(chosen, data):
         counts = shop(platform, carts, shelf, chosen)
         say("draining: carts finish their trips, labels show the last prices")
         late = drain(carts)
-        result = settle(platform, carts)
+        shown = shelf.settle() if shelf is not None else {"label_events": 0}
+        result = settle(platform, carts, shown["label_events"])
+        result.update(shown)
         if shelf is not None:
-            result.update(shelf.settle())
             for label in shelf.wrong[:10]:
                 say("wrong on shelf: " + json.dumps(label))
         if chosen.chaos:

@@ -4,6 +4,7 @@ The digest is computed here a second time, from docs/label-wire.md and not from 
 """
 import datetime
 import hashlib
+import json
 
 import verify
 
@@ -45,18 +46,37 @@ def wrong(api, store, shown):
     return found
 
 
+def label_events(api, labels):
+    """(stored, lost): the labels' own events; `labels`: {id: (epoch, last counter)} of what each
+    wrote on its flash. A counter that a gap record names was lost on flash, and said so."""
+    stored = lost = 0
+    for label, (epoch, last) in labels.items():
+        there = set()
+        for event in verify.pages(api, f"/api/telemetry?device={label}"):
+            stored += 1
+            if event["epoch"] == epoch:
+                there.add(event["counter"])
+                gap = json.loads(event["raw"]).get("gap") or {}
+                there.update(range(gap.get("from", 1), gap.get("to", 0) + 1))
+        lost += last - len(there & set(range(1, last + 1)))
+    return stored, lost
+
+
 def milliseconds(start, end):
     """Between two times of the REST face."""
     return round((datetime.datetime.fromisoformat(end[:-1]) -
                   datetime.datetime.fromisoformat(start[:-1])).total_seconds() * 1000)
 
 
-def deliveries(api, store):
-    """How the deliveries ended, and how long those took that were displayed."""
+def deliveries(api, store, since):
+    """How the deliveries ended, and the milliseconds that 99 of 100 displayed took at most, of those
+    made since then (the first contents wait for labels that are not there yet)."""
     counts, waits = {}, []
-    for d in verify.pages(api, f"/api/pricing/deliveries?storeId={store}&kind=display"):
+    for d in verify.pages(api, f"/api/pricing/deliveries?storeId={store}"):
+        if d["kind"] != "display":
+            continue
         counts[d["state"]] = counts.get(d["state"], 0) + 1
-        if d["state"] == "displayed":
+        if d["state"] == "displayed" and d["createdAt"] >= since:
             waits.append(milliseconds(d["createdAt"], d["finishedAt"]))
     waits.sort()
     return counts, waits[len(waits) * 99 // 100] if waits else 0
