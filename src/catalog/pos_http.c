@@ -30,7 +30,7 @@ static const struct http_schema refusal_schema = {"PosRefusal", "A bad row.", re
 
 #define COUNT(field, column, words)                                                                \
     {                                                                                              \
-        .name = field, .type = HTTP_INTEGER, .source = "p." column, .summary = words               \
+        .name = (field), .type = HTTP_INTEGER, .source = (column), .summary = (words)              \
     }
 static const struct http_field sync_fields[] = {
     {.name = "syncId", .type = HTTP_UUID, .source = "p.sync_id", .summary = "Its id."},
@@ -56,12 +56,12 @@ static const struct http_field sync_fields[] = {
      .nullable = true,
      .source = "p.source_version",
      .summary = "The till's own."},
-    COUNT("read", "read_count", "Rows."),
-    COUNT("refused", "refused_count", "Rows that are wrong: then nothing was changed."),
-    COUNT("added", "added_count", "Items."),
-    COUNT("changed", "changed_count", "Items, with the repriced ones."),
-    COUNT("repriced", "repriced_count", "Items."),
-    COUNT("deleted", "deleted_count", "Items, kept for history."),
+    COUNT("read", "p.read_count", "Rows."),
+    COUNT("refused", "p.refused_count", "Rows that are wrong: then nothing was changed."),
+    COUNT("added", "p.added_count", "Items."),
+    COUNT("changed", "p.changed_count", "Items, with the repriced ones."),
+    COUNT("repriced", "p.repriced_count", "Items."),
+    COUNT("deleted", "p.deleted_count", "Items, kept for history."),
     {.name = "refusals",
      .type = HTTP_LIST,
      .of = &refusal_schema,

@@ -204,18 +204,23 @@ static bool read_items(struct converter *c)
     }
 }
 
-static bool read_all(struct converter *c)
+static bool next_is(struct converter *c, enum json_token wanted)
 {
     struct span value;
-    if (json_next(&c->json, &value) != JSON_OBJECT_BEGIN ||
-        json_next(&c->json, &value) != JSON_KEY || !key_is(value, "items") ||
-        json_next(&c->json, &value) != JSON_ARRAY_BEGIN) {
+    return json_next(&c->json, &value) == wanted;
+}
+
+static bool read_all(struct converter *c)
+{
+    struct span key;
+    if (!next_is(c, JSON_OBJECT_BEGIN) || json_next(&c->json, &key) != JSON_KEY ||
+        !key_is(key, "items") || !next_is(c, JSON_ARRAY_BEGIN)) {
         return fail(c, "should be {\"items\": [...]}");
     }
     if (!read_items(c)) {
         return false;
     }
-    if (json_next(&c->json, &value) != JSON_OBJECT_END || json_next(&c->json, &value) != JSON_END) {
+    if (!next_is(c, JSON_OBJECT_END) || !next_is(c, JSON_END)) {
         return fail(c, "should hold items and nothing else");
     }
     return true;

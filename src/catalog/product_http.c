@@ -129,8 +129,8 @@ static const struct http_schema product_schema = {"Product", "What a store sells
     {                                                                                              \
         HTTP_IN_QUERY,                                                                             \
         {                                                                                          \
-            .name = "storeId", .type = HTTP_TEXT, .required = needed, .min = 3, .max = 24,         \
-            .charset = "A-Z0-9-", .summary = words                                                 \
+            .name = "storeId", .type = HTTP_TEXT, .required = (needed), .min = 3, .max = 24,       \
+            .charset = "A-Z0-9-", .summary = (words)                                               \
         }                                                                                          \
     }
 static const struct http_param list_params[] = {
