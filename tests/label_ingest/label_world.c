@@ -10,11 +10,15 @@
 
 #include "base64.h"
 #include "clock.h"
-#include "ecdsa.h"
 
 #define FLUSH_MS 20000
 
 static struct ecdsa_public *platform;
+
+struct ecdsa_public *label_world_platform(void)
+{
+    return platform;
+}
 
 static void must(bool fine, const char *what, const struct err *why)
 {
@@ -148,7 +152,7 @@ void label_world_open(struct label_world *w, const char *writer)
         .rate_per_second = w->rate_per_second == 0 ? LABEL_INGEST_RATE_NONE : w->rate_per_second,
         .rate_burst = w->rate_burst,
         .user = w,
-        .publish = publish,
+        .publish = w->publish != NULL ? w->publish : publish,
         .on_state = on_state};
     must(label_ingest_new(&settings, &w->ingest, &why) == RES_OK, "label_ingest_new", &why);
 }

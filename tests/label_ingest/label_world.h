@@ -4,6 +4,7 @@
 #ifndef LABEL_WORLD_H
 #define LABEL_WORLD_H
 
+#include "ecdsa.h"
 #include "label_ingest.h"
 #include "pg_fixture.h"
 
@@ -27,6 +28,8 @@ struct label_world {
     int64_t rate_burst;
     enum telemetry_sync sync; /* of the next open */
     unsigned linger_ms;
+    /* Takes the answers of the next open instead of the world; NULL: the world keeps them. */
+    void (*publish)(void *user, const char *topic, struct span payload, struct span signature);
     pthread_mutex_t *lock; /* of what is heard */
     struct label_world_answer *answers;
     size_t answer_count;
@@ -54,6 +57,8 @@ void label_world_expect(const struct label_world *w, const char *sql, const char
 struct label_ingest_figures label_world_figures(const struct label_world *w);
 /* Events of telemetry, each identity once. */
 int64_t label_world_stored(const struct label_world *w, const char *label_id, int64_t epoch);
+/* What signs the answers. */
+struct ecdsa_public *label_world_platform(void);
 /* The newest answer to this label; "" when there was none. Valid until the next call. */
 const char *label_world_answer(struct label_world *w, const char *label_id);
 
