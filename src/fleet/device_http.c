@@ -286,29 +286,30 @@ static const struct http_rows_filter filters[] = {{"storeId", "d.store_id = ?"},
                                                   {"q", "d.device_id LIKE ? || '%'"},
                                                   {NULL, NULL}};
 /* One list for each order; a device that has not said comes last (battery) or first (lastSeen). */
-static const struct http_rows_list lists[] = {
-    [BY_ID] = {.schema = &device_schema,
-               .from = "device d",
-               .filters = filters,
-               .cursor_kind = 'v',
-               .keys = {{"d.device_id", "text"}}},
-    [BY_BATTERY] = {.schema = &device_schema,
-                    .from = "device d",
-                    .filters = filters,
-                    .cursor_kind = 'w',
+#define LIST(from_, letter)                                                                        \
+    .schema = &device_schema, .from = (from_), .filters = filters, .cursor_kind = (letter)
+static const struct http_rows_list sorted[] = {
+    [BY_BATTERY] = {LIST("device d", 'w'),
                     .keys = {{"coalesce(d.battery_pct, 101)", "bigint"}, {"d.device_id", "text"}}},
-    [BY_LAST_SEEN] = {.schema = &device_schema,
-                      .from = "device d",
-                      .filters = filters,
-                      .cursor_kind = 'x',
+    [BY_LAST_SEEN] = {LIST("device d", 'x'),
                       .keys = {{"coalesce(d.last_seen_at, '-infinity')", "timestamptz"},
                                {"d.device_id", "text"}}}};
+/* By id: CART- is before ESP32-, and each kind has its index. */
+static const struct http_rows_list by_id[] = {
+    {LIST("device_cart d", 'v'), .keys = {{"d.device_id", "text"}}},
+    {LIST("device_label d", 'v'), .keys = {{"d.device_id", "text"}}}};
 
 static void list_devices(struct http_request *q, void *context)
 {
     enum sort sort =
         http_request_has(q, "sort") ? (enum sort)http_request_number(q, "sort") : BY_ID;
-    http_rows_page(q, context, &lists[sort]);
+    if (sort != BY_ID) {
+        http_rows_page(q, context, &sorted[sort]);
+    } else if (http_request_has(q, "kind")) {
+        http_rows_page(q, context, &by_id[http_request_number(q, "kind")]);
+    } else {
+        http_rows_chain(q, context, by_id, sizeof by_id / sizeof by_id[0]);
+    }
 }
 
 const struct http_route device_http_routes[] = {

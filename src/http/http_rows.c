@@ -198,7 +198,8 @@ static void add_keys(struct sink *s, const struct http_rows_list *list)
 
 /* The query has one more row than the page shows: that one says whether there is a next page. */
 static void write_query(const struct http_request *q, const struct http_rows_list *list,
-                        const struct http_cursor *cursor, struct sink *s, struct pg_params *p)
+                        const struct http_cursor *cursor, int64_t rows_max, struct sink *s,
+                        struct pg_params *p)
 {
     sink_text(s, "SELECT ");
     http_rows_columns(list->schema, s);
@@ -232,61 +233,93 @@ static void write_query(const struct http_request *q, const struct http_rows_lis
         sink_text(s, list->keys[k].sql);
         sink_text(s, list->newest_first ? " DESC" : "");
     }
-    pg_params_i64(p, http_request_number(q, "limit") + 1);
+    pg_params_i64(p, rows_max);
     sink_text(s, " LIMIT $");
     sink_i64(s, p->count);
 }
 
-static void reply_rows(struct http_request *q, const struct http_rows_list *list,
-                       const PGresult *rows)
+struct page {
+    json_t *items;
+    size_t limit;
+    bool more;
+    char last[HTTP_ROWS_KEYS_MAX][144]; /* keys of the last item */
+};
+
+static void take_rows(struct page *page, const struct http_rows_list *list, const PGresult *rows)
 {
-    int limit = (int)http_request_number(q, "limit");
-    int shown = PQntuples(rows) < limit ? PQntuples(rows) : limit;
-    json_t *items = json_array();
-    for (int row = 0; row < shown; row++) {
-        (void)json_array_append_new(items, http_rows_object(list->schema, rows, row));
-    }
-    char cursor[HTTP_CURSOR_MAX + 1] = "";
-    if (PQntuples(rows) > limit) {
-        char texts[HTTP_ROWS_KEYS_MAX][144];
-        const char *parts[HTTP_ROWS_KEYS_MAX];
+    for (int row = 0; row < PQntuples(rows); row++) {
+        if (json_array_size(page->items) == page->limit) {
+            page->more = true;
+            return;
+        }
+        (void)json_array_append_new(page->items, http_rows_object(list->schema, rows, row));
         for (size_t k = 0; k < key_count(list); k++) {
-            struct span text = pg_get_span(rows, shown - 1, column_count(list->schema) + (int)k);
-            enum res r = span_copy_text(text, texts[k], sizeof texts[k]);
+            struct span text = pg_get_span(rows, row, column_count(list->schema) + (int)k);
+            enum res r = span_copy_text(text, page->last[k], sizeof page->last[k]);
             assert(r == RES_OK && "a key of at most 143 bytes");
             (void)r;
-            parts[k] = texts[k];
         }
-        http_request_cursor_write(list->cursor_kind, parts, key_count(list), cursor);
     }
-    http_reply_page(q, items, cursor);
 }
 
-void http_rows_page(struct http_request *q, struct pg_pool *pool, const struct http_rows_list *list)
+static enum res run_list(const struct http_request *q, struct pg_pool *pool,
+                         const struct http_rows_list *list, const struct http_cursor *cursor,
+                         struct page *page, struct err *why)
 {
-    struct http_cursor cursor = {.count = 0};
-    if (http_request_cursor(q, list->cursor_kind, key_count(list), &cursor) == RES_INVALID) {
-        return;
-    }
     char sql[HTTP_ROWS_SQL_BYTES_MAX];
     struct sink s;
     struct pg_params p;
+    PGresult *rows = NULL;
     sink_init(&s, sql, sizeof sql - 1);
     pg_params_init(&p);
-    write_query(q, list, &cursor, &s, &p);
+    write_query(q, list, cursor, (int64_t)(page->limit - json_array_size(page->items)) + 1, &s, &p);
     assert(!s.overflow);
     sql[s.size] = '\0';
-    struct err why;
-    PGresult *rows = NULL;
-    enum res r = pg_pool_run(pool, sql, &p, &rows, &why);
+    enum res r = pg_pool_run(pool, sql, &p, &rows, why);
     if (r == RES_OK) {
-        reply_rows(q, list, rows);
-        PQclear(rows);
-    } else if (r == RES_INVALID && cursor.count > 0) {
+        take_rows(page, list, rows);
+    }
+    PQclear(rows);
+    return r;
+}
+
+void http_rows_chain(struct http_request *q, struct pg_pool *pool,
+                     const struct http_rows_list *lists, size_t count)
+{
+    struct http_cursor cursor = {.count = 0};
+    const struct http_rows_list *first = &lists[0];
+    if (http_request_cursor(q, first->cursor_kind, key_count(first), &cursor) == RES_INVALID) {
+        return;
+    }
+    struct err why = {""};
+    struct page page = {.items = json_array(), .limit = (size_t)http_request_number(q, "limit")};
+    enum res r = RES_OK;
+    for (size_t i = 0; r == RES_OK && !page.more && i < count; i++) {
+        r = run_list(q, pool, &lists[i], &cursor, &page, &why);
+    }
+    if (r == RES_OK) {
+        char next[HTTP_CURSOR_MAX + 1] = "";
+        const char *parts[HTTP_ROWS_KEYS_MAX];
+        for (size_t k = 0; k < HTTP_ROWS_KEYS_MAX; k++) {
+            parts[k] = page.last[k];
+        }
+        if (page.more) {
+            http_request_cursor_write(first->cursor_kind, parts, key_count(first), next);
+        }
+        http_reply_page(q, page.items, next);
+        return;
+    }
+    json_decref(page.items);
+    if (r == RES_INVALID && cursor.count > 0) {
         http_reply_error(q, HTTP_ERROR_CURSOR, NULL); /* a forged key that has not its type */
     } else {
         http_rows_fail(q, r, &why);
     }
+}
+
+void http_rows_page(struct http_request *q, struct pg_pool *pool, const struct http_rows_list *list)
+{
+    http_rows_chain(q, pool, list, 1);
 }
 
 /* ---- single rows ---- */

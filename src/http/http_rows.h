@@ -44,6 +44,11 @@ json_t *http_rows_object(const struct http_schema *schema, const PGresult *rows,
 /* One page by the route's own parameters, `limit` and `cursor` among them; replies. */
 void http_rows_page(struct http_request *q, struct pg_pool *pool,
                     const struct http_rows_list *list);
+/* The same over lists that follow one another: every key of the first is before those of the next,
+ * and they have the same schema, filters, keys and cursor. What a union of them could not do by
+ * index, each does by its own. */
+void http_rows_chain(struct http_request *q, struct pg_pool *pool,
+                     const struct http_rows_list *lists, size_t count);
 /* The one row `where` ("t.thing_id = $1") names, for the caller to complete; NULL when there is
  * none or the database failed, and then the 404 or 503 is replied. */
 json_t *http_rows_one(struct http_request *q, struct pg_pool *pool,

@@ -455,6 +455,33 @@ static void sorted_pages_joined_are_the_whole(void **state)
     }
 }
 
+static void carts_and_labels_make_one_list(void **state)
+{
+    (void)state;
+    pg_fixture_sql(x.su, "INSERT INTO cart (cart_id, store_id, serial) SELECT 'CART-C' || lpad("
+                         "n::text, 3, '0'), 'STORE-A', 'C' || n FROM generate_series(1, 150) n");
+    char cursor[400] = "";
+    char target[600];
+    char last[64] = "";
+    int64_t seen = 0;
+    do {
+        (void)snprintf(target, sizeof target, "/api/devices?limit=%d%s%s", seen < 300 ? 50 : 1000,
+                       cursor[0] ? "&cursor=" : "", cursor);
+        json_t *page = fleet_fixture_do(x.api, "GET", target, NULL, 200);
+        size_t i = 0;
+        json_t *one = NULL;
+        json_array_foreach(json_object_get(page, "items"), i, one)
+        {
+            assert_true(strcmp(fleet_fixture_string(one, "deviceId"), last) > 0);
+            (void)snprintf(last, sizeof last, "%s", fleet_fixture_string(one, "deviceId"));
+            seen++;
+        }
+        (void)snprintf(cursor, sizeof cursor, "%s", fleet_fixture_string(page, "nextCursor"));
+        json_decref(page);
+    } while (cursor[0] != '\0');
+    assert_int_equal(seen, fleet_fixture_number(&x, "SELECT count(*) FROM device"));
+}
+
 static void without_a_certificate_authority_nothing_is_provisioned(void **state)
 {
     (void)state;
@@ -484,6 +511,7 @@ int main(void)
         cmocka_unit_test(with_a_request_of_its_own_no_private_key_leaves_the_device),
         cmocka_unit_test(devices_are_filtered_by_what_they_are),
         cmocka_unit_test(sorted_pages_joined_are_the_whole),
+        cmocka_unit_test(carts_and_labels_make_one_list),
         cmocka_unit_test(without_a_certificate_authority_nothing_is_provisioned),
     };
     if (!fleet_fixture_start(&x)) {
