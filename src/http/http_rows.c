@@ -168,8 +168,19 @@ static void add_value(const struct http_request *q, const char *name, enum http_
     }
 }
 
-/* Every filter is in the text, given or not: a list has two query texts (with a cursor and
- * without), whatever clients combine, and a connection prepares only so many. */
+/* Where any filter is given all of them are in the text: a list has four query texts (with a cursor
+ * and without), whatever clients combine, and a connection prepares only so many. Without any the
+ * planner is not to guess what conditions that do not hold would leave: the list is read in order.
+ */
+static bool any_filter(const struct http_request *q, const struct http_rows_list *list)
+{
+    bool any = false;
+    for (const struct http_rows_filter *f = list->filters; f != NULL && f->param != NULL; f++) {
+        any = any || http_request_has(q, f->param);
+    }
+    return any;
+}
+
 static void add_filter(const struct http_request *q, const struct http_rows_filter *f,
                        struct sink *s, struct pg_params *p)
 {
@@ -211,7 +222,8 @@ static void write_query(const struct http_request *q, const struct http_rows_lis
     sink_text(s, " FROM ");
     sink_text(s, list->from);
     sink_text(s, " WHERE true");
-    for (const struct http_rows_filter *f = list->filters; f != NULL && f->param != NULL; f++) {
+    for (const struct http_rows_filter *f = any_filter(q, list) ? list->filters : NULL;
+         f != NULL && f->param != NULL; f++) {
         add_filter(q, f, s, p);
     }
     if (cursor->count > 0) {
