@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include "delivery.h"
+#include "delivery_metrics.h"
 #include "delivery_take.h"
+#include "delivery_write.h"
 #include "pg_fixture.h"
 #include "rng.h"
 
@@ -350,6 +352,46 @@ static void two_workers_never_take_the_same(void **state)
     pg_conn_close(other);
 }
 
+#define METRIC(name)                                                                               \
+    "SELECT value::bigint FROM process_metric WHERE process = 'worker' AND name = '" name "'"
+
+static void tells_how_long_the_labels_took(void **state)
+{
+    (void)state;
+    int64_t now_ms = number("SELECT (extract(epoch FROM now()) * 1000)::bigint");
+    for (int i = 0; i < 100; i++) {
+        char sql_text[700];
+        char id[DELIVERY_UUID_BYTES];
+        char label[16];
+        (void)snprintf(label, sizeof label, "ESP32-M%05d", i);
+        /* one in ten was created outside the window */
+        int64_t age_ms = i % 10 == 9 ? 3000 : 15000;
+        assert_int_equal(delivery_write_id(now_ms - age_ms, id), RES_OK);
+        (void)snprintf(
+            sql_text, sizeof sql_text,
+            "INSERT INTO label (label_id, store_id) VALUES ('%s', 'STORE-1'); INSERT INTO "
+            "delivery (delivery_id, label_id, store_id, kind, version, content_digest, "
+            "state, created_at, finished_at) VALUES ('%s', '%s', 'STORE-1', 'display', 1, "
+            "sha256('x'), '%s', '2026-01-01Z', '2026-01-01Z'::timestamptz + interval '1 "
+            "ms' * %d)",
+            label, id, label, i % 10 == 8 ? "failed" : "displayed", i);
+        sql(sql_text);
+    }
+    add("ESP32-AAA001", "display", true);
+    struct delivery_sender_figures f = {.sent = 7, .failed = 2};
+    assert_int_equal(delivery_metrics_write(worker, "w", &f, &why), RES_OK);
+    if (delivery_metrics_times(worker, "w", now_ms, &why) != RES_OK) {
+        fail_msg("%s", why.text);
+    }
+    assert_int_equal(number(METRIC("delivery_sent_total")), 7);
+    assert_int_equal(number(METRIC("delivery_open_queued")), 1);
+    assert_int_equal(number(METRIC("delivery_open_sent")), 0);
+    assert_int_equal(number(METRIC("delivery_window_created")), 90);
+    assert_int_equal(number(METRIC("delivery_window_displayed")), 80);
+    assert_in_range(number(METRIC("delivery_display_ms_p50")), 45, 50);
+    assert_in_range(number(METRIC("delivery_display_ms_p99")), 95, 97);
+}
+
 int main(void)
 {
     if (!pg_fixture_start(&pg, PG_FIXTURE_FAST)) {
@@ -363,6 +405,7 @@ int main(void)
         cmocka_unit_test_setup(a_failed_display_raises_one_alert_for_its_label, fresh),
         cmocka_unit_test_setup(gives_out_what_the_shadow_holds_for_this_very_delivery, fresh),
         cmocka_unit_test_setup(two_workers_never_take_the_same, fresh),
+        cmocka_unit_test_setup(tells_how_long_the_labels_took, fresh),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pg_conn_close(worker);
