@@ -303,9 +303,9 @@ static enum res begin_renewals(struct pg_conn *c, int64_t now_ms, struct err *wh
 
 enum res fleet_step_certificates(struct pg_conn *c, int64_t now_ms, struct err *why)
 {
-    static_assert(FLEET_STEP_EXPIRING_DAYS == 7 && FLEET_STEP_RENEW_DAYS == 30 &&
-                      FLEET_STEP_RETRY_DAYS == 7,
-                  "as in the queries");
+    static_assert(FLEET_STEP_EXPIRING_DAYS == 7, "as in the queries");
+    static_assert(FLEET_STEP_RENEW_DAYS == 30, "as in the queries");
+    static_assert(FLEET_STEP_RETRY_DAYS == 7, "as in the queries");
     enum res r = run_all(c, lock_certificates, expiring_sql,
                          sizeof expiring_sql / sizeof expiring_sql[0], now_ms, why);
     return r == RES_OK ? begin_renewals(c, now_ms, why) : r;

@@ -182,7 +182,7 @@ enum res pki_issue_with_key(const struct pki_ca *ca, const struct pki_request *r
         return r;
     }
     EVP_PKEY *key = NULL;
-    struct pki_certificate made;
+    struct pki_certificate made = {.pem = ""};
     r = pki_x509_key(&key);
     if (r == RES_OK) {
         r = issue(ca, request, key, &made);

@@ -109,7 +109,8 @@ static void a_status_query_answers_state_battery_update_product_and_place(void *
         assert_int_equal(json_integer_value(json_object_get(d, "batteryLevel")), battery);
         (void)snprintf(expected, sizeof expected, "2026-11-2%dT10:00:00.%03dZ", i % 9, i);
         assert_string_equal(fleet_fixture_string(d, "lastUpdate"), expected);
-        (void)snprintf(expected, sizeof expected, bound ? "SKU-%d" : "", sku);
+        (void)snprintf(expected, sizeof expected, "SKU-%d", sku);
+        expected[bound ? strlen(expected) : 0] = '\0';
         assert_string_equal(fleet_fixture_string(d, "productId"), expected);
         const json_t *place = json_object_get(d, "location");
         (void)snprintf(expected, sizeof expected, "Aisle-%d/Shelf-%d", n, i);
@@ -128,9 +129,8 @@ static void any_two_provisioned_devices_have_other_serials_and_subjects(void **s
     (void)state;
     property(6, "Unique Device Certificates");
     clear();
-    char(*serials)[64] = calloc(CASES, sizeof *serials);
-    char(*subjects)[256] = calloc(CASES, sizeof *subjects);
-    assert_true(serials != NULL && subjects != NULL);
+    static char serials[CASES][64];
+    static char subjects[CASES][256];
     for (int i = 0; i < CASES; i++) {
         char body[160];
         (void)snprintf(body, sizeof body, "{\"kind\":\"%s\",\"storeId\":\"STORE-%c\"}",
@@ -145,8 +145,6 @@ static void any_two_provisioned_devices_have_other_serials_and_subjects(void **s
         }
         json_decref(made);
     }
-    free(serials);
-    free(subjects);
 }
 
 /* ---- bulk configuration ---- */
