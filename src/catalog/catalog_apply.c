@@ -52,7 +52,16 @@ static const char keep_prices[] =
     "UPDATE catalog_stage s SET price_minor = " REGULAR ", mrp_minor = NULL, cost_minor = NULL "
     "FROM item i WHERE i.item_id = s.item_id";
 
+/* A row that says no price means the one in force. */
+static const char take_prices[] = "UPDATE catalog_stage s SET price_minor = " REGULAR
+                                  " FROM item i WHERE i.item_id = s.item_id AND s.price_minor IS "
+                                  "NULL AND NOT s.refused";
+
 /* What only the database can refuse: line and value. */
+static const char refuse_incomplete[] =
+    "UPDATE catalog_stage SET refused = true WHERE NOT refused AND item_id IS NULL AND "
+    "(price_minor IS NULL OR name IS NULL OR NOT name ? 'en') "
+    "RETURNING line, CASE WHEN price_minor IS NULL THEN 'price' ELSE 'name' END";
 static const char refuse_taken_sku[] =
     "UPDATE catalog_stage s SET refused = true FROM item i WHERE NOT s.refused "
     "AND i.store_id = $1 AND i.deleted_at IS NULL AND i.sku = s.sku "
@@ -77,7 +86,8 @@ static const char find_changes[] =
     "other = i.deleted_at IS NOT NULL OR (i.gtin::text, i.sku, i.name, i.description, "
     "i.category, i.sub_category, i.brand, i.mrp_minor, i.cost_minor, "
     "i.expected_weight_g, i.per_kg, i.stock_count, i.reorder_level) IS DISTINCT FROM "
-    "(s.gtin, s.sku, i.name || s.name, coalesce(i.description || s.description, s.description, "
+    "(s.gtin, s.sku, coalesce(i.name || s.name, i.name), coalesce(i.description || s.description, "
+    "s.description, "
     "i.description), coalesce(s.category, i.category), coalesce(s.sub_category, i.sub_category), "
     "coalesce(s.brand, i.brand), coalesce(s.mrp_minor, i.mrp_minor), "
     "coalesce(s.cost_minor, i.cost_minor), coalesce(s.weight_g, i.expected_weight_g), "
@@ -89,7 +99,8 @@ static const char mark_new[] = "UPDATE catalog_stage SET item_id = gen_random_uu
                                "WHERE item_id IS NULL AND NOT refused";
 /* An MRP below the price in force waits until the price has fallen. */
 static const char update_items[] =
-    "UPDATE item i SET gtin = s.gtin, sku = s.sku, name = i.name || s.name, "
+    "UPDATE item i SET gtin = s.gtin, sku = s.sku, "
+    "name = coalesce(i.name || s.name, i.name), "
     "description = coalesce(i.description || s.description, s.description, i.description), "
     "category = coalesce(s.category, i.category), "
     "sub_category = coalesce(s.sub_category, i.sub_category), brand = coalesce(s.brand, i.brand), "
@@ -192,6 +203,23 @@ void catalog_apply_refuse(struct catalog_apply *a, const struct catalog_refusals
 
 /* ---- refusing ---- */
 
+/* A product that is not there yet has to have both. */
+static enum res refuse_new(struct catalog_apply *a)
+{
+    PGresult *rows = NULL;
+    enum res r = run(a, refuse_incomplete, &rows);
+    for (int i = 0; r == RES_OK && i < PQntuples(rows); i++) {
+        bool price = span_equal(pg_get_span(rows, i, 1), SPAN_LIT("price"));
+        struct catalog_refusals refusals = {
+            .count = 1,
+            .items = {{.field = price ? "price" : "name",
+                       .reason = "is missing, and the product is not there yet"}}};
+        catalog_apply_refuse(a, &refusals, (size_t)pg_get_i64(rows, i, 0));
+    }
+    PQclear(rows);
+    return r;
+}
+
 static enum res refuse_skus(struct catalog_apply *a)
 {
     PGresult *rows = NULL;
@@ -272,6 +300,12 @@ static enum res match(struct catalog_apply *a)
     }
     if (r == RES_OK && a->settings->keep_prices) {
         r = run(a, keep_prices, NULL);
+    }
+    if (r == RES_OK) {
+        r = run(a, take_prices, NULL);
+    }
+    if (r == RES_OK) {
+        r = refuse_new(a);
     }
     if (r == RES_OK) {
         r = refuse_skus(a);

@@ -70,13 +70,10 @@ static void add_text(struct pg_array *a, struct span s)
     pg_array_span(a, s.size == 0 ? SPAN_NONE : s);
 }
 
-/* {"en": ..., "hi": ...} of the languages there are; null without English. */
-static void add_languages(struct import *im, struct pg_array *a, const struct span *texts)
+/* {"en": ..., "hi": ...} of the languages there are; null without any. */
+static void add_languages(struct import *im, struct pg_array *a, const struct span *texts,
+                          bool english_needed)
 {
-    if (texts[0].size == 0) {
-        pg_array_null(a);
-        return;
-    }
     struct sink s;
     bool first = true;
     sink_init(&s, im->json, JSON_BYTES);
@@ -88,7 +85,11 @@ static void add_languages(struct import *im, struct pg_array *a, const struct sp
         }
     }
     sink_text(&s, "}");
-    pg_array_span(a, sink_span(&s));
+    if (first || (english_needed && texts[0].size == 0)) {
+        pg_array_null(a);
+    } else {
+        pg_array_span(a, sink_span(&s));
+    }
 }
 
 static enum res stage(struct import *im, const struct catalog_row *row, size_t line, bool refused)
@@ -103,8 +104,8 @@ static enum res stage(struct import *im, const struct catalog_row *row, size_t l
             pg_array_null(a++);
         }
     } else {
-        add_languages(im, a++, row->name);
-        add_languages(im, a++, row->description);
+        add_languages(im, a++, row->name, false);
+        add_languages(im, a++, row->description, true);
         add_text(a++, row->category);
         add_text(a++, row->sub_category);
         add_text(a++, row->brand);
@@ -164,11 +165,12 @@ static enum res check_row(struct import *im, const struct csv *csv, struct catal
 static enum res take_header(struct import *im, const struct csv *csv)
 {
     const char *what = NULL;
-    if (catalog_row_header(csv->fields, csv->field_count, &im->header, &what) != RES_OK) {
+    if (catalog_row_header(csv->fields, csv->field_count, im->apply.settings->partial, &im->header,
+                           &what) != RES_OK) {
         err_set(im->why,
-                "the first line must name the columns, each once, among them name, price, and gtin "
-                "or sku; see to %s",
-                what);
+                "the first line must name the columns, each once, among them %sgtin or sku; "
+                "see to %s",
+                im->apply.settings->partial ? "" : "name, price, and ", what);
         return RES_INVALID;
     }
     im->has_header = true;

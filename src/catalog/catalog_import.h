@@ -26,6 +26,7 @@ struct catalog_import_settings {
     const char *store_id;
     enum catalog_source source;
     bool full;              /* the file is the whole catalogue */
+    bool partial;           /* rows of items that are there need no name and no price */
     bool all_or_nothing;    /* one refused row refuses all */
     bool keep_prices;       /* prices, MRP and cost of items that are there are not taken */
     const char *changed_by; /* written into the price book: "catalog-import", or an account id */

@@ -95,10 +95,10 @@ static bool is_name(struct span field, const char *name)
     return true;
 }
 
-enum res catalog_row_header(const struct span *fields, size_t count, struct catalog_row_header *ret,
-                            const char **ret_what)
+enum res catalog_row_header(const struct span *fields, size_t count, bool partial,
+                            struct catalog_row_header *ret, const char **ret_what)
 {
-    struct catalog_row_header h = {.field_count = count};
+    struct catalog_row_header h = {.field_count = count, .partial = partial};
     for (size_t i = 0; i < CATALOG_COLUMNS; i++) {
         h.field_of[i] = -1;
     }
@@ -117,7 +117,7 @@ enum res catalog_row_header(const struct span *fields, size_t count, struct cata
             h.field_of[names[known].column] = (int)f;
         }
     }
-    if (h.field_of[CATALOG_NAME] < 0 || h.field_of[CATALOG_PRICE] < 0) {
+    if (!partial && (h.field_of[CATALOG_NAME] < 0 || h.field_of[CATALOG_PRICE] < 0)) {
         *ret_what = h.field_of[CATALOG_NAME] < 0 ? "name" : "price";
         return RES_INVALID;
     }
@@ -326,7 +326,7 @@ static void prices(struct reader *r, struct catalog_row *row)
     row->price_minor = money(r, CATALOG_PRICE);
     row->mrp_minor = money(r, CATALOG_MRP);
     row->cost_minor = money(r, CATALOG_COST);
-    if (row->price_minor == CATALOG_ABSENT) {
+    if (row->price_minor == CATALOG_ABSENT && !r->header->partial) {
         refuse(r, CATALOG_PRICE, SPAN_NONE, "is missing");
     }
     if (row->mrp_minor != CATALOG_ABSENT && row->price_minor > row->mrp_minor) {
@@ -361,7 +361,7 @@ enum res catalog_row_read(const struct catalog_row_header *header, const struct 
         ret->name[i] = text(&r, name, CATALOG_NAME_BYTES_MAX);
         ret->description[i] = text(&r, description, CATALOG_LONG_BYTES_MAX);
     }
-    if (ret->name[0].size == 0) {
+    if (ret->name[0].size == 0 && !header->partial) {
         refuse(&r, CATALOG_NAME, SPAN_NONE, "is empty");
     }
     ret->category = text(&r, CATALOG_CATEGORY, CATALOG_TEXT_BYTES_MAX);

@@ -54,6 +54,7 @@ struct catalog_row_header {
     size_t field_count;
     int field_of[CATALOG_COLUMNS]; /* -1: the file lacks it */
     size_t ignored;                /* columns nobody knows */
+    bool partial;                  /* a row need not have a name and a price */
 };
 
 /* Why a row was not loaded. Texts are static or point into the row. */
@@ -88,8 +89,9 @@ struct catalog_row {
     int64_t reorder;
 };
 
-/* RES_INVALID: a needed column is missing or one is there twice; *ret_what names it. */
-MUST_CHECK enum res catalog_row_header(const struct span *fields, size_t count,
+/* `partial`: of products that are there a row says what is new and no more, so only gtin or sku is
+ * needed. RES_INVALID: a needed column is missing or one is there twice; *ret_what names it. */
+MUST_CHECK enum res catalog_row_header(const struct span *fields, size_t count, bool partial,
                                        struct catalog_row_header *ret, const char **ret_what);
 /* RES_INVALID: *ret_refusals says why, every bad field (lines are the caller's); gtin and sku of
  * *ret are set even then as far as they could be read, "" otherwise. */

@@ -73,7 +73,8 @@ static void take(struct walk *w, const struct csv *csv, enum csv_got got)
     const char *what = NULL;
     if (w->has_header) {
         check_row(w, csv);
-    } else if (catalog_row_header(csv->fields, csv->field_count, &w->header, &what) == RES_OK) {
+    } else if (catalog_row_header(csv->fields, csv->field_count, false, &w->header, &what) ==
+               RES_OK) {
         w->has_header = true;
     } else {
         hold(what != NULL, "a refused header names the column");

@@ -197,6 +197,7 @@ static enum res take_in(struct sync *s)
     const struct catalog_import_settings settings = {.store_id = s->order->store_id,
                                                      .source = CATALOG_POS,
                                                      .full = s->order->full,
+                                                     .partial = true,
                                                      .all_or_nothing = true,
                                                      .keep_prices = !s->till_is_master,
                                                      .changed_by = CHANGED_BY,

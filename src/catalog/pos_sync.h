@@ -4,6 +4,9 @@
  * changes but the record of it (table pos_sync) and an alert, which the next good one resolves. The
  * same content as the last good one changes nothing: `repeated`. What became of each upload stays.
  *
+ * A row says what is new of a product that is there: a price, a stock, a name in one language; of
+ * one that is not, at least its name and price.
+ *
  * In a store whose catalogue master is `pos`, prices come with it, go through the price book, and
  * fulfil what price requests asked for; where the master is `platform` only texts and stock are
  * taken of items that are there, never a price (design section 7).

@@ -32,7 +32,7 @@ static enum res read_row(const char *header, const char *line, struct catalog_ro
     struct span fields[FIELDS_MAX];
     struct catalog_row_header h;
     const char *what = NULL;
-    assert_int_equal(catalog_row_header(fields, split(header, fields), &h, &what), RES_OK);
+    assert_int_equal(catalog_row_header(fields, split(header, fields), false, &h, &what), RES_OK);
     struct catalog_refusals refusals = {.count = 0};
     enum res r = catalog_row_read(&h, fields, split(line, fields), row, &refusals);
     if (r != RES_OK) {
@@ -114,7 +114,7 @@ static void tells_every_bad_field_of_a_row_once(void **state)
     struct catalog_refusals refusals = {.count = 0};
     const char *what = NULL;
     static const char *const wrong[] = {"gtin", "name", "price", "mrp", "currency", "weight_g"};
-    assert_int_equal(catalog_row_header(fields, split(OURS, fields), &h, &what), RES_OK);
+    assert_int_equal(catalog_row_header(fields, split(OURS, fields), false, &h, &what), RES_OK);
     size_t count = split("4006381333932|A-1||x|Office|Stabilo|1.005|-2|x|no|RUPEE", fields);
     assert_int_equal(catalog_row_read(&h, fields, count, &row, &refusals), RES_INVALID);
     assert_int_equal(refusals.count, sizeof wrong / sizeof wrong[0]);
@@ -178,7 +178,7 @@ static void names_a_header_column_that_is_missing_or_twice(void **state)
         struct span fields[FIELDS_MAX];
         struct catalog_row_header h;
         const char *what = NULL;
-        assert_int_equal(catalog_row_header(fields, split(bad[i].header, fields), &h, &what),
+        assert_int_equal(catalog_row_header(fields, split(bad[i].header, fields), false, &h, &what),
                          RES_INVALID);
         assert_string_equal(what, bad[i].what);
     }

@@ -92,6 +92,19 @@ static int64_t print(void)
                   "0)");
 }
 
+static const char *csv_of(const char *json, enum res expected)
+{
+    static char *text;
+    size_t size = 0;
+    const char *what = NULL;
+    free(text);
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(pos_json_to_csv(span_of(json, strlen(json)), out, &what), expected);
+    assert_int_equal(fclose(out), 0);
+    assert_true(expected == RES_OK || what != NULL);
+    return text;
+}
+
 static void a_new_price_reaches_history_labels_and_whoever_asked_for_it(void **state)
 {
     (void)state;
@@ -186,7 +199,7 @@ static void no_bad_price_gets_in_by_this_path(void **state)
     uint64_t seed = env != NULL ? strtoull(env, NULL, 10) : (uint64_t)time(NULL);
     static const char *const bad[] = {
         "-1",  "0",    "0.00", "1.005", "70.01", "1000000", "1,5",
-        "1e1", "Rs 5", "",     "NaN",   "4.99",  "60.01",   "999999999999999999999",
+        "1e1", "Rs 5", "x",    "NaN",   "4.99",  "60.01",   "999999999999999999999",
         "1.",  ".5"};
     print_message("seed %llu\n", (unsigned long long)seed);
     rng_init(&rng, seed);
@@ -269,6 +282,30 @@ static void where_the_platform_decides_texts_and_stock_are_taken_and_no_price(vo
     assert_int_equal(number("SELECT count(*) FROM price"), 1);
 }
 
+static void a_row_need_only_say_what_is_new(void **state)
+{
+    (void)state;
+    sync_is("STORE-POS", HEADER "TEA,Tea,,Drinks,65,70,5\nSALT,Salt,,Food,20,,9\n", POS_SYNC_DONE);
+    sync_is("STORE-POS", "sku,price\nTEA,66\n", POS_SYNC_DONE);
+    sync_is("STORE-POS", "sku,stock\nTEA,8\n", POS_SYNC_DONE);
+    sync_is("STORE-POS", "sku,name_mr\nTEA,चहा\n", POS_SYNC_DONE);
+    sync_is("STORE-POS", csv_of("{\"items\":[{\"productId\":\"SALT\",\"mrp\":25}]}", RES_OK),
+            POS_SYNC_DONE);
+    assert_int_equal(
+        number("SELECT count(*) FROM item WHERE sku = 'TEA' AND price_minor = 6600 AND "
+               "stock_count = 8 AND name = '{\"en\": \"Tea\", \"mr\": \"चहा\"}' "
+               "AND mrp_minor = 7000 AND category = 'Drinks'"),
+        1);
+    assert_int_equal(number("SELECT mrp_minor FROM item WHERE sku = 'SALT'"), 2500);
+    int64_t before = print();
+    sync_is("STORE-POS", "sku,mrp\nTEA,65.99\n", POS_SYNC_REFUSED); /* below the price in force */
+    struct pos_sync_result r =
+        sync_mode("STORE-POS", "sku,price,name\nNEW1,5,\nNEW2,,New\n", false, 0, RES_OK);
+    assert_int_equal(json_array_size(r.refusals), 2);
+    pos_sync_result_deinit(&r);
+    assert_int_equal(print(), before);
+}
+
 static void price_and_mrp_may_fall_and_rise_together(void **state)
 {
     (void)state;
@@ -281,19 +318,6 @@ static void price_and_mrp_may_fall_and_rise_together(void **state)
 }
 
 /* ---- JSON ---- */
-
-static const char *csv_of(const char *json, enum res expected)
-{
-    static char *text;
-    size_t size = 0;
-    const char *what = NULL;
-    free(text);
-    FILE *out = open_memstream(&text, &size);
-    assert_int_equal(pos_json_to_csv(span_of(json, strlen(json)), out, &what), expected);
-    assert_int_equal(fclose(out), 0);
-    assert_true(expected == RES_OK || what != NULL);
-    return text;
-}
 
 static void json_says_the_same_and_no_digit_is_lost(void **state)
 {
@@ -421,6 +445,7 @@ int main(void)
         cmocka_unit_test_setup(a_full_upload_deletes_for_history_and_frees_the_label, fresh),
         cmocka_unit_test_setup(where_the_platform_decides_texts_and_stock_are_taken_and_no_price,
                                fresh),
+        cmocka_unit_test_setup(a_row_need_only_say_what_is_new, fresh),
         cmocka_unit_test_setup(price_and_mrp_may_fall_and_rise_together, fresh),
         cmocka_unit_test_setup(json_says_the_same_and_no_digit_is_lost, fresh),
         cmocka_unit_test_setup(a_dropped_file_is_taken_and_moved_with_its_report, fresh),
