@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a man page from what a program says of itself, so that the two cannot differ.
 
-usage: man.py endcap ENDCAP VERSION OUT | man.py endcap-cart|endcap-label PROGRAM VERSION OUT
+usage: man.py endcap ENDCAP VERSION OUT | man.py endcap-cart|-label|-fleet PROGRAM VERSION OUT
        man.py check OUT...   fails when groff has a warning about one
 """
 import re
@@ -34,9 +34,11 @@ no colours in \(lqendcap watch\(rq
 0 done; 1 failed, one sentence on standard error says why and what to do; 2 wrong usage.
 .SH SEE ALSO
 .BR endcap-cart (1),
-.BR endcap-label (1)
+.BR endcap-label (1),
+.BR endcap-fleet (1)
 """
-DEVICES = {"endcap-cart": "one virtual smart cart", "endcap-label": "one virtual shelf label"}
+DEVICES = {"endcap-cart": "one virtual smart cart", "endcap-label": "one virtual shelf label",
+           "endcap-fleet": "thousands of virtual labels and carts"}
 DEVICE_MORE = """
 .SH SEE ALSO
 .BR endcap (1)
