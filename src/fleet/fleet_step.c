@@ -64,7 +64,8 @@ static const char lock_presence[] =
     "SELECT pg_try_advisory_xact_lock(hashtext('endcap fleet presence'))";
 
 static const char *const presence_sql[] = {
-    /* The interval that was in force when a label was last heard of is the one it has to keep. */
+    /* The interval that was in force when a label was last heard of is the one it has to keep. Only
+     * of those that were heard of since the step before, or little longer. */
     "UPDATE label l SET sync_interval_s = x.interval_s FROM (SELECT l.label_id, CASE WHEN CASE "
     "WHEN k.peak_from <= k.peak_to THEN k.minute >= k.peak_from AND k.minute < k.peak_to ELSE "
     "k.minute >= k.peak_from OR k.minute < k.peak_to END THEN k.peak_s ELSE k.off_peak_s END AS "
@@ -75,7 +76,7 @@ static const char *const presence_sql[] = {
     "'{config,syncOffPeakSeconds}')::integer AS off_peak_s, (extract(hour FROM l.last_seen_at AT "
     "TIME ZONE s.timezone) * 60 + extract(minute FROM l.last_seen_at AT TIME ZONE "
     "s.timezone))::integer AS minute) AS k WHERE l.retired_at IS NULL AND l.last_seen_at BETWEEN "
-    "$1::timestamptz - interval '2 days' AND $1::timestamptz) AS x WHERE x.label_id = l.label_id "
+    "$1::timestamptz - interval '1 minute' AND $1::timestamptz) AS x WHERE x.label_id = l.label_id "
     "AND l.sync_interval_s <> "
     "x.interval_s",
     "UPDATE label l SET online = false WHERE l.online AND l.retired_at IS NULL AND " SILENT,
