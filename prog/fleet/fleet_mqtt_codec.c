@@ -48,7 +48,10 @@ static uint8_t take_u8(struct cursor *c)
 static uint16_t take_u16(struct cursor *c)
 {
     struct span two = take(c, 2);
-    return two.size == 2 ? (uint16_t)(two.data[0] << 8 | two.data[1]) : 0;
+    if (two.size != 2) {
+        return 0;
+    }
+    return (uint16_t)(two.data[0] << 8 | two.data[1]);
 }
 
 static uint32_t take_u32(struct cursor *c)
@@ -171,7 +174,7 @@ static void take_properties(struct cursor *c, struct fleet_mqtt_packet *p)
 
 static void decode_publish(struct cursor *c, uint8_t flags, struct fleet_mqtt_packet *p)
 {
-    p->qos = (flags & PUBLISH_QOS) >> 1;
+    p->qos = (uint8_t)((flags & PUBLISH_QOS) >> 1);
     p->duplicate = (flags & PUBLISH_DUPLICATE) != 0;
     p->retained = (flags & PUBLISH_RETAIN) != 0;
     p->topic = take_text(c);
