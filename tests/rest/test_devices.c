@@ -395,17 +395,17 @@ static void devices_are_filtered_by_what_they_are(void **state)
         "SELECT 'ESP32-L' || lpad(n::text, 5, '0'), 'STORE-B', 'F' || n % 3, CASE WHEN n % 5 = 0 "
         "THEN 'bn' END, n % 100, n % 2 = 0, (SELECT item_id FROM item WHERE store_id = 'STORE-B' "
         "AND sku = 'SKU-' || (1 + n % 10)) FROM generate_series(0, 299) n");
-    assert_int_equal(listed("q=ESP32-L0"), 300);
+    assert_int_equal(listed("q=ESP32-L00"), 300);
     assert_int_equal(listed("q=ESP32-L00&storeId=STORE-A"), 0);
-    assert_int_equal(listed("q=ESP32-L0&aisle=F1"), 100);
-    assert_int_equal(listed("q=ESP32-L0&language=bn"), 60);
-    assert_int_equal(listed("q=ESP32-L0&language=mr"), 240);
-    assert_int_equal(listed("q=ESP32-L0&batteryBelow=20"), 60);
-    assert_int_equal(listed("q=ESP32-L0&state=online"), 150);
-    assert_int_equal(listed("q=ESP32-L0&state=offline"), 150);
-    assert_int_equal(listed("q=ESP32-L0&productId=SKU-3"), 30);
-    assert_int_equal(listed("q=ESP32-L0&kind=cart"), 0);
-    assert_int_equal(listed("q=ESP32-L0&kind=label&aisle=F2&state=online&batteryBelow=50"), 25);
+    assert_int_equal(listed("q=ESP32-L00&aisle=F1"), 100);
+    assert_int_equal(listed("q=ESP32-L00&language=bn"), 60);
+    assert_int_equal(listed("q=ESP32-L00&language=mr"), 240);
+    assert_int_equal(listed("q=ESP32-L00&batteryBelow=20"), 60);
+    assert_int_equal(listed("q=ESP32-L00&state=online"), 150);
+    assert_int_equal(listed("q=ESP32-L00&state=offline"), 150);
+    assert_int_equal(listed("q=ESP32-L00&productId=SKU-3"), 30);
+    assert_int_equal(listed("q=ESP32-L00&kind=cart"), 0);
+    assert_int_equal(listed("q=ESP32-L00&kind=label&aisle=F2&state=online&batteryBelow=50"), 25);
     assert_int_equal(listed("q=CART-&kind=cart&storeId=STORE-A"), 1);
     json_t *page =
         fleet_fixture_do(x.api_of_b, "GET", "/api/devices?q=ESP32-B0&limit=1000", NULL, 200);
@@ -430,7 +430,7 @@ static void sorted_pages_joined_are_the_whole(void **state)
         int64_t last_battery = -1;
         size_t seen = 0;
         do {
-            (void)snprintf(target, sizeof target, "/api/devices?q=ESP32-L&sort=%s&limit=%d%s%s",
+            (void)snprintf(target, sizeof target, "/api/devices?q=ESP32-L00&sort=%s&limit=%d%s%s",
                            sort, 20 + (int)rng_below(&rng, 150), cursor[0] ? "&cursor=" : "",
                            cursor);
             json_t *page = fleet_fixture_do(x.api, "GET", target, NULL, 200);
