@@ -141,7 +141,7 @@ static bool is_stale(const struct label_commit *c, const struct label_device *d)
 static void take_row(struct label_commit *c, const PGresult *rows, int row)
 {
     (void)pthread_mutex_lock(&c->devices->lock);
-    struct label_device *d = label_devices_find(c->devices, pg_get_span(rows, row, 0));
+    struct label_device *d = label_device_table_find(c->devices, pg_get_span(rows, row, 0));
     (void)pthread_mutex_unlock(&c->devices->lock);
     struct span store = pg_get_span(rows, row, 1);
     if (d != NULL && store.size <= sizeof d->store) {

@@ -5,7 +5,7 @@
 
 #define SLOTS_FIRST 1024
 
-enum res label_devices_init(struct label_devices *d, size_t count_max)
+enum res label_device_table_init(struct label_devices *d, size_t count_max)
 {
     *d = (struct label_devices){.slot_count = SLOTS_FIRST, .count_max = count_max};
     d->slots = calloc(SLOTS_FIRST, sizeof *d->slots);
@@ -16,7 +16,7 @@ enum res label_devices_init(struct label_devices *d, size_t count_max)
     return RES_OK;
 }
 
-void label_devices_deinit(struct label_devices *d)
+void label_device_table_deinit(struct label_devices *d)
 {
     if (d->slots == NULL) {
         return;
@@ -77,12 +77,12 @@ static bool grow(struct label_devices *d)
     return true;
 }
 
-struct label_device *label_devices_find(struct label_devices *d, struct span id)
+struct label_device *label_device_table_find(struct label_devices *d, struct span id)
 {
     return *slot_of(d->slots, d->slot_count, id);
 }
 
-struct label_device *label_devices_take(struct label_devices *d, struct span id)
+struct label_device *label_device_table_take(struct label_devices *d, struct span id)
 {
     struct label_device **slot = slot_of(d->slots, d->slot_count, id);
     if (*slot != NULL || d->count == d->count_max || id.size > SHELF_ID_BYTES_MAX) {

@@ -40,13 +40,13 @@ struct label_devices {
 };
 
 /* RES_NO_MEMORY. */
-MUST_CHECK enum res label_devices_init(struct label_devices *d, size_t count_max);
-void label_devices_deinit(struct label_devices *d);
+MUST_CHECK enum res label_device_table_init(struct label_devices *d, size_t count_max);
+void label_device_table_deinit(struct label_devices *d);
 /* With the lock held. Makes the entry when it is not there; NULL: no memory, or count_max are
  * there. `id` is a valid label id. */
-struct label_device *label_devices_take(struct label_devices *d, struct span id);
+struct label_device *label_device_table_take(struct label_devices *d, struct span id);
 /* NULL: never spoke. With the lock held. */
-struct label_device *label_devices_find(struct label_devices *d, struct span id);
+struct label_device *label_device_table_find(struct label_devices *d, struct span id);
 struct span label_device_id(const struct label_device *device);
 struct span label_device_store(const struct label_device *device);
 

@@ -107,7 +107,7 @@ static enum label_line_kind read_topic(struct span topic, struct span *ret_id,
 static bool admit(struct label_ingest *in, struct label_message *head, struct span id)
 {
     (void)pthread_mutex_lock(&in->devices.lock);
-    head->device = label_devices_take(&in->devices, id);
+    head->device = label_device_table_take(&in->devices, id);
     bool admitted = head->device != NULL &&
                     (head->kind == LABEL_LINE_PRESENCE ||
                      token_bucket_take(&head->device->rate, &in->rate, head->received_ms * 1000));
@@ -282,7 +282,7 @@ static enum res open_all(struct label_ingest *in, struct err *why)
     const struct telemetry_settings telemetry = {s->telemetry_directory, in->writer, s->sync};
     uint64_t queue = s->queue_messages > 0 ? s->queue_messages : LABEL_INGEST_QUEUE_DEFAULT;
     err_set(why, "no memory to take labels' messages");
-    enum res r = label_devices_init(&in->devices, LABEL_INGEST_DEVICES_MAX);
+    enum res r = label_device_table_init(&in->devices, LABEL_INGEST_DEVICES_MAX);
     if (r == RES_OK) {
         r = label_line_init(&in->line, queue);
     }
@@ -355,7 +355,7 @@ void label_ingest_free(struct label_ingest *in)
     }
     label_commit_deinit(&in->commit);
     label_line_deinit(&in->line);
-    label_devices_deinit(&in->devices);
+    label_device_table_deinit(&in->devices);
     free(in);
 }
 

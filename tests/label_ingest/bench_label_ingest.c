@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "file.h"
 #include "label_world.h"
 
 #define LABELS 10000
@@ -30,16 +31,18 @@ static double cpu_of(int64_t pid)
     char path[64];
     char text[1024];
     (void)snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
-    FILE *f = fopen(path, "r");
-    unsigned long user = 0;
-    unsigned long kernel = 0;
-    if (f != NULL && fgets(text, sizeof text, f) != NULL) {
-        const char *rest = strrchr(text, ')');
-        (void)sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel);
+    size_t size = 0;
+    if (file_read(path, text, sizeof text - 1, &size, NULL) != RES_OK) {
+        return 0;
     }
-    if (f != NULL) {
-        (void)fclose(f);
+    text[size] = '\0';
+    const char *at = strrchr(text, ')');
+    for (int field = 2; at != NULL && field < 14; field++) { /* proc(5): utime is the 14th */
+        at = strchr(at + 1, ' ');
     }
+    char *end = NULL;
+    unsigned long user = at == NULL ? 0 : strtoul(at, &end, 10);
+    unsigned long kernel = at == NULL ? 0 : strtoul(end, NULL, 10);
     return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
 }
 

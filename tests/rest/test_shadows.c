@@ -246,6 +246,13 @@ static void drop(void *user, const char *topic, struct span payload, struct span
     (void)signature;
 }
 
+struct spoken {
+    int64_t battery;
+    int64_t price; /* 0: shows nothing */
+    const char *language;
+    bool speaks; /* more than its question */
+};
+
 static void say(struct label_ingest *in, const char *id, const char *tail, const char *payload)
 {
     char topic[SHELF_TOPIC_BYTES];
@@ -255,14 +262,61 @@ static void say(struct label_ingest *in, const char *id, const char *tail, const
                      RES_OK);
 }
 
+static void speak(struct label_ingest *in, const char *id, int number, const struct spoken *s)
+{
+    char text[512];
+    int size = snprintf(text, sizeof text,
+                        "{\"deviceId\":\"%s\",\"epoch\":1,\"counter\":1,\"reason\":\"boot\","
+                        "\"batteryLevel\":%lld,\"signalStrength\":-50,\"displayType\":\"eink\","
+                        "\"firmwareVersion\":\"1.0.0\",\"language\":\"%s\"",
+                        id, (long long)s->battery, s->language);
+    if (s->price > 0) {
+        size += snprintf(text + size, sizeof text - (size_t)size,
+                         ",\"shown\":{\"version\":1,\"digest\":\"%064d\",\"price\":%lld.%02lld,"
+                         "\"productId\":\"SKU-%d\"}",
+                         number, (long long)(s->price / 100), (long long)(s->price % 100), number);
+    }
+    (void)snprintf(text + size, sizeof text - (size_t)size, "}");
+    if (s->speaks) {
+        say(in, id, "status", text);
+    }
+    (void)snprintf(text, sizeof text, "{\"deviceId\":\"%s\"}", id);
+    say(in, id, "shadow/get", text);
+    assert_int_equal(label_ingest_flush(in, 10000), RES_OK);
+}
+
+static void check_complete(const char *id, int number, const struct spoken *s)
+{
+    static const char *const six[] = {"batteryLevel", "online",   "lastPrice",
+                                      "productId",    "location", "language"};
+    char text[64];
+    (void)snprintf(text, sizeof text, "/api/devices/%s/shadow", id);
+    json_t *shadow = fleet_fixture_do(f.api, "GET", text, NULL, 200);
+    for (size_t k = 0; k < 6; k++) {
+        if (at(shadow, "reported", six[k]) == NULL) {
+            fail_msg("%s lacks %s", id, six[k]);
+        }
+    }
+    assert_true(json_is_true(at(shadow, "reported", "online")));
+    if (s->speaks) {
+        assert_int_equal(json_integer_value(at(shadow, "reported", "batteryLevel")), s->battery);
+        assert_string_equal(json_string_value(at(shadow, "reported", "language")), s->language);
+    }
+    if (s->speaks && s->price > 0) {
+        double told = json_number_value(at(shadow, "reported", "lastPrice"));
+        assert_int_equal((int64_t)(told * 100 + 0.5), s->price);
+        (void)snprintf(text, sizeof text, "SKU-%d", number);
+        assert_string_equal(json_string_value(at(shadow, "reported", "productId")), text);
+    }
+    json_decref(shadow);
+}
+
 /* Any label that has said anything at all has the six fields in its shadow, and those it said hold
  * what it said. */
 static void a_connected_labels_shadow_is_complete(void **state)
 {
     (void)state;
     static const char *const languages[] = {"en", "hi", "ta", "te", "bn", "mr"};
-    static const char *const six[] = {"batteryLevel", "online",   "lastPrice",
-                                      "productId",    "location", "language"};
     char telemetry[200];
     struct rng rng;
     struct err why = {""};
@@ -281,54 +335,17 @@ static void a_connected_labels_shadow_is_complete(void **state)
     for (int i = 0; i < ROUNDS; i++) {
         char id[16];
         char sql[256];
-        char text[512];
-        char target[64];
         (void)snprintf(id, sizeof id, "ESP32-P3%04d", i);
         (void)snprintf(sql, sizeof sql,
                        "INSERT INTO label (label_id, store_id) VALUES ('%s', 'STORE-A')", id);
         pg_fixture_sql(f.su, sql);
-        int64_t battery = (int64_t)rng_below(&rng, 101);
-        int64_t price = 1 + (int64_t)rng_below(&rng, 99999999);
-        const char *language = languages[rng_below(&rng, 6)];
-        bool shows = rng_below(&rng, 4) > 0;
-        bool speaks = rng_below(&rng, 8) > 0;
-        int size = snprintf(text, sizeof text,
-                            "{\"deviceId\":\"%s\",\"epoch\":1,\"counter\":1,\"reason\":\"boot\","
-                            "\"batteryLevel\":%lld,\"signalStrength\":-50,\"displayType\":\"eink\","
-                            "\"firmwareVersion\":\"1.0.0\",\"language\":\"%s\"",
-                            id, (long long)battery, language);
-        if (shows) {
-            size += snprintf(text + size, sizeof text - (size_t)size,
-                             ",\"shown\":{\"version\":1,\"digest\":\"%064d\",\"price\":%lld.%02lld,"
-                             "\"productId\":\"SKU-%d\"}",
-                             i, (long long)(price / 100), (long long)(price % 100), i);
-        }
-        (void)snprintf(text + size, sizeof text - (size_t)size, "}");
-        if (speaks) {
-            say(in, id, "status", text);
-        }
-        (void)snprintf(text, sizeof text, "{\"deviceId\":\"%s\"}", id);
-        say(in, id, "shadow/get", text);
-        assert_int_equal(label_ingest_flush(in, 10000), RES_OK);
-        (void)snprintf(target, sizeof target, "/api/devices/%s/shadow", id);
-        json_t *s = fleet_fixture_do(f.api, "GET", target, NULL, 200);
-        for (size_t k = 0; k < 6; k++) {
-            if (at(s, "reported", six[k]) == NULL) {
-                fail_msg("%s lacks %s", id, six[k]);
-            }
-        }
-        assert_true(json_is_true(at(s, "reported", "online")));
-        if (speaks) {
-            assert_int_equal(json_integer_value(at(s, "reported", "batteryLevel")), battery);
-            assert_string_equal(json_string_value(at(s, "reported", "language")), language);
-        }
-        if (speaks && shows) {
-            double told = json_number_value(at(s, "reported", "lastPrice"));
-            assert_int_equal((int64_t)(told * 100 + 0.5), price);
-            (void)snprintf(text, sizeof text, "SKU-%d", i);
-            assert_string_equal(json_string_value(at(s, "reported", "productId")), text);
-        }
-        json_decref(s);
+        const struct spoken s = {
+            .battery = (int64_t)rng_below(&rng, 101),
+            .price = rng_below(&rng, 4) > 0 ? 1 + (int64_t)rng_below(&rng, 99999999) : 0,
+            .language = languages[rng_below(&rng, 6)],
+            .speaks = rng_below(&rng, 8) > 0};
+        speak(in, id, i, &s);
+        check_complete(id, i, &s);
     }
     label_ingest_free(in);
 }
