@@ -6,6 +6,7 @@ ALTER TABLE item
     ADD COLUMN is_flash_sale boolean NOT NULL DEFAULT false,
     ADD COLUMN regular_minor price_minor,
     ADD CONSTRAINT item_charge_is_never_above CHECK (charge_minor IS NULL OR charge_minor < price_minor);
+CREATE INDEX item_by_sku ON item (sku) WHERE deleted_at IS NULL;
 CREATE INDEX item_charge_lag ON item (store_id) WHERE charge_minor IS NOT NULL;
 COMMENT ON COLUMN item.price_minor IS 'The price in force: what the labels shall show.';
 COMMENT ON COLUMN item.charge_minor IS 'What cart and till still charge while a rise has not reached every label; null: price_minor.';

@@ -11,15 +11,15 @@
  * circle; what they hold is read by a statement of its own, which sees what the other committed.
  *
  * A store's rows come and go by the ten thousand, faster than the planner's statistics: each item
- * is looked up by a subquery of its own, and rows are named by = ANY, so that no guess of theirs
- * can turn a batch into a product of two tables. */
+ * is looked up by a subquery of its own, by the one column that names it (the store is compared so
+ * that no index on it seems as good), and rows are named by = ANY. So no guess of theirs can turn a
+ * batch into a product of two tables. */
 #define ASKED                                                                                      \
     "WITH q AS (SELECT * FROM unnest($2::bigint[], $3::uuid[], $4::text[]) AS t(n, item_id, "      \
-    "sku)), "                                                                                      \
-    "c AS (SELECT q.n, CASE WHEN q.item_id IS NULL THEN (SELECT i.item_id FROM item i WHERE "      \
-    "i.store_id = $1 AND i.sku = q.sku AND i.deleted_at IS NULL) ELSE (SELECT i.item_id FROM "     \
-    "item i WHERE i.item_id = q.item_id AND i.store_id = $1 AND i.deleted_at IS NULL) END AS "     \
-    "item_id FROM q) "
+    "sku)), c AS (SELECT q.n, CASE WHEN q.item_id IS NULL THEN (SELECT i.item_id FROM item i "     \
+    "WHERE i.store_id || '' = $1 AND i.sku = q.sku AND i.deleted_at IS NULL) ELSE (SELECT "        \
+    "i.item_id FROM item i WHERE i.item_id = q.item_id AND i.store_id || '' = $1 AND "             \
+    "i.deleted_at IS NULL) END AS item_id FROM q) "
 
 static const char lock_items[] =
     ASKED "SELECT FROM item WHERE item_id = ANY (ARRAY(SELECT c.item_id FROM c)) "
