@@ -143,10 +143,11 @@ static void takes_what_a_server_says(void **state)
 static void waits_for_the_rest_of_a_packet(void **state)
 {
     (void)state;
+    static const uint8_t payload[200];
     uint8_t bytes[300];
     struct sink s;
     sink_init(&s, bytes, sizeof bytes);
-    fleet_mqtt_codec_publish(&s, 5, SPAN_LIT("t"), span_of(bytes, 200), SPAN_LIT("n"),
+    fleet_mqtt_codec_publish(&s, 5, SPAN_LIT("t"), span_of(payload, sizeof payload), SPAN_LIT("n"),
                              SPAN_LIT("v"));
     for (size_t size = 0; size < s.size; size++) {
         assert_int_equal(decode(span_of(bytes, size)), RES_AGAIN);
@@ -204,11 +205,11 @@ static void refuses_what_is_no_packet_of_a_server(void **state)
 static void overflows_rather_than_writes_too_long_a_packet(void **state)
 {
     (void)state;
+    static const uint8_t payload[FLEET_MQTT_CODEC_PACKET_BYTES_MAX];
     static uint8_t bytes[FLEET_MQTT_CODEC_PACKET_BYTES_MAX * 2];
     struct sink s;
     sink_init(&s, bytes, sizeof bytes);
-    fleet_mqtt_codec_publish(&s, 1, SPAN_LIT("t"),
-                             span_of(bytes, FLEET_MQTT_CODEC_PACKET_BYTES_MAX), SPAN_NONE,
+    fleet_mqtt_codec_publish(&s, 1, SPAN_LIT("t"), span_of(payload, sizeof payload), SPAN_NONE,
                              SPAN_NONE);
     assert_true(s.overflow);
 }
