@@ -1,5 +1,6 @@
 #include "price_group.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +138,7 @@ static enum res change_some(struct pg_conn *c, const struct price_order *order,
 
 static void run(struct price_group *g, struct party *p)
 {
+    assert(p->count > 0); /* the leader, or who came before it with the same product */
     const struct price_order *order = p->members[0]->order;
     struct pg_conn *c = NULL;
     struct err why = {""};
