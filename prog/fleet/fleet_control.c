@@ -101,15 +101,15 @@ static void push(struct client *c)
 /* Adds a line that was written into a memory stream, and frees it. */
 static void answer(struct client *c, char *line, size_t size)
 {
-    char *out = realloc(c->out, c->out_size + size + 1);
-    if (line == NULL || out == NULL) {
+    char *out = line == NULL ? NULL : realloc(c->out, c->out_size + size + 1);
+    if (out == NULL) {
         free(line);
         hang_up(c);
         return;
     }
+    c->out = out;
     memcpy(out + c->out_size, line, size);
     out[c->out_size + size] = '\n';
-    c->out = out;
     c->out_size += size + 1;
     free(line);
     push(c);
