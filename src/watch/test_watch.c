@@ -96,8 +96,8 @@ static void the_figures_of_a_block_stand_in_columns(void **state)
     d.trips = 1234567890;
     d.open_alerts = 3;
     (void)show_block(&d, true, false);
-    assert_non_null(strstr(text, "  complete                1234567890    a second"));
-    assert_non_null(strstr(text, "  shopping now                     3    stored"));
+    assert_non_null(strstr(text, "  complete                1234567890    labels connected"));
+    assert_non_null(strstr(text, "  shopping now                     3    labels in the fleet"));
     assert_non_null(strstr(text, "    open alerts                      3\n"));
     (void)show_block(&d, true, true);
     assert_non_null(strstr(text, "\x1b[33m         3\x1b[0m\n"));

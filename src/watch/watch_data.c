@@ -54,6 +54,10 @@ static void read_summary(const char *text, size_t size, struct watch_data *d)
     d->unreconciled = number(s, "unreconciled");
     d->carts = number(s, "carts");
     d->carts_seen = number(s, "cartsSeen");
+    d->labels = number(s, "labels");
+    d->labels_online = number(s, "labelsOnline");
+    d->displays_under_way = number(s, "displaysUnderWay");
+    d->displays_failing = number(s, "displaysFailing");
     d->events_stored = number(s, "eventsStored");
     d->queued_on_carts = number(s, "queuedOnCarts");
     d->rejected = number(s, "rejected");
@@ -85,6 +89,10 @@ void watch_data_read(uint16_t port, unsigned timeout_ms, struct watch_data *ret)
                            .unreconciled = WATCH_UNKNOWN,
                            .carts = WATCH_UNKNOWN,
                            .carts_seen = WATCH_UNKNOWN,
+                           .labels = WATCH_UNKNOWN,
+                           .labels_online = WATCH_UNKNOWN,
+                           .displays_under_way = WATCH_UNKNOWN,
+                           .displays_failing = WATCH_UNKNOWN,
                            .events_stored = WATCH_UNKNOWN,
                            .queued_on_carts = WATCH_UNKNOWN,
                            .rejected = WATCH_UNKNOWN,

@@ -25,6 +25,10 @@ struct watch_data {
     int64_t unreconciled;
     int64_t carts;
     int64_t carts_seen;
+    int64_t labels;
+    int64_t labels_online;
+    int64_t displays_under_way;
+    int64_t displays_failing;
     int64_t events_stored;
     int64_t queued_on_carts;
     int64_t rejected;

@@ -21,25 +21,48 @@ struct figure {
     const char *words;
     int64_t value;
 };
-#define FIGURES 13
+enum {
+    TRIPS,
+    OPEN_SESSIONS,
+    UNRECONCILED,
+    CARTS,
+    CARTS_SEEN,
+    QUEUED,
+    LABELS,
+    LABELS_ONLINE,
+    DISPLAYS,
+    FAILING,
+    RATE,
+    STORED,
+    RECEIVED,
+    REPEATS,
+    REJECTED,
+    WAITING,
+    ALERTS,
+    FIGURES,
+};
 
 static void figures_of(const struct watch_data *d, const struct watch_data *before,
                        struct figure ret[FIGURES])
 {
     const struct figure all[FIGURES] = {
-        {"trips", "complete", d->trips},
-        {"openSessions", "shopping now", d->open_sessions},
-        {"unreconciled", "unreconciled", d->unreconciled},
-        {"carts", "carts in the fleet", d->carts},
-        {"cartsSeen", "carts heard lately", d->carts_seen},
-        {"queuedOnCarts", "queued on carts", d->queued_on_carts},
-        {"eventsPerSecond", "a second", watch_view_rate(d, before)},
-        {"eventsStored", "stored", d->events_stored},
-        {"received", "received", d->received},
-        {"duplicates", "repeats dropped", d->duplicates},
-        {"rejected", "rejected", d->rejected},
-        {"waiting", "waiting in ingest", d->waiting},
-        {"openAlerts", "open alerts", d->open_alerts},
+        [TRIPS] = {"trips", "complete", d->trips},
+        [OPEN_SESSIONS] = {"openSessions", "shopping now", d->open_sessions},
+        [UNRECONCILED] = {"unreconciled", "unreconciled", d->unreconciled},
+        [CARTS] = {"carts", "carts in the fleet", d->carts},
+        [CARTS_SEEN] = {"cartsSeen", "carts heard lately", d->carts_seen},
+        [QUEUED] = {"queuedOnCarts", "queued on carts", d->queued_on_carts},
+        [LABELS] = {"labels", "labels in the fleet", d->labels},
+        [LABELS_ONLINE] = {"labelsOnline", "labels connected", d->labels_online},
+        [DISPLAYS] = {"displaysUnderWay", "displays under way", d->displays_under_way},
+        [FAILING] = {"displaysFailing", "displays failing", d->displays_failing},
+        [RATE] = {"eventsPerSecond", "a second", watch_view_rate(d, before)},
+        [STORED] = {"eventsStored", "stored", d->events_stored},
+        [RECEIVED] = {"received", "received", d->received},
+        [REPEATS] = {"duplicates", "repeats dropped", d->duplicates},
+        [REJECTED] = {"rejected", "rejected", d->rejected},
+        [WAITING] = {"waiting", "waiting in ingest", d->waiting},
+        [ALERTS] = {"openAlerts", "open alerts", d->open_alerts},
     };
     memcpy(ret, all, sizeof all);
 }
@@ -115,11 +138,15 @@ struct group {
     uint8_t rows[4];
     bool trouble; /* any of these above zero is something to see to */
 };
-#define GROUPS 4
-static const struct group groups[GROUPS] = {{"Trips", 4, {0, 1, 4, 3}, false},
-                                            {"Events", 4, {6, 7, 8, 9}, false},
-                                            {"Lag", 2, {11, 5}, false},
-                                            {"To see to", 3, {12, 10, 2}, true}};
+static const struct group groups[] = {
+    {"Trips", 4, {TRIPS, OPEN_SESSIONS, CARTS_SEEN, CARTS}, false},
+    {"Labels", 3, {LABELS_ONLINE, LABELS, DISPLAYS}, false},
+    {"Events", 3, {RATE, STORED, REPEATS}, false},
+    {"To see to", 4, {ALERTS, REJECTED, UNRECONCILED, FAILING}, true},
+    {"Lag", 2, {WAITING, QUEUED}, false}, /* wide only, as blank lines: a terminal has 24 rows */
+};
+#define GROUPS_WIDE   (sizeof groups / sizeof groups[0])
+#define GROUPS_NARROW (GROUPS_WIDE - 1)
 
 static void put_left(struct sink *s, const char *text, size_t width)
 {
@@ -146,7 +173,7 @@ static void put_figure(struct sink *s, const struct figure *f, bool warn)
 
 /* `across` groups side by side; the lines that were written. */
 static unsigned put_groups(struct sink *s, const struct group *g, size_t across,
-                           const struct figure f[FIGURES], bool colour)
+                           const struct figure f[FIGURES], bool colour, bool spaced)
 {
     unsigned rows = 0;
     for (size_t c = 0; c < across; c++) {
@@ -167,8 +194,10 @@ static unsigned put_groups(struct sink *s, const struct group *g, size_t across,
         }
         sink_byte(s, '\n');
     }
-    sink_byte(s, '\n');
-    return rows + 2;
+    if (spaced) {
+        sink_byte(s, '\n');
+    }
+    return rows + (spaced ? 2 : 1);
 }
 
 unsigned watch_view_block(const struct watch_data *d, const struct watch_data *before, bool wide,
@@ -176,10 +205,12 @@ unsigned watch_view_block(const struct watch_data *d, const struct watch_data *b
 {
     struct figure f[FIGURES];
     unsigned lines = 0;
-    size_t across = wide ? 2 : 1;
+    size_t count = wide ? GROUPS_WIDE : GROUPS_NARROW;
     figures_of(d, before, f);
-    for (size_t g = 0; g < GROUPS; g += across) {
-        lines += put_groups(s, &groups[g], across, f, colour);
+    for (size_t g = 0; g < count;) {
+        size_t across = wide && g + 1 < count ? 2 : 1;
+        lines += put_groups(s, &groups[g], across, f, colour, wide);
+        g += across;
     }
     put_parts(d, colour, s);
     put_trouble(d, s);
