@@ -1,7 +1,8 @@
+#include "delivery_configure.h"
+
 #include <string.h>
 
 #include "clock.h"
-#include "delivery_refresh.h"
 #include "delivery_write.h"
 #include "shelf.h"
 

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "delivery_refresh.h"
+#include "delivery_configure.h"
 #include "pg_fixture.h"
 #include "shelf.h"
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "delivery_configure.h"
 #include "delivery_refresh.h"
 #include "device_binding.h"
 #include "device_http.h"

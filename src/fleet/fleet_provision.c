@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "delivery_configure.h"
 #include "delivery_refresh.h"
 #include "device_http.h"
 #include "file.h"

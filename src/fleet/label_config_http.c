@@ -5,6 +5,7 @@
 
 #include "bulk_http.h"
 #include "bulk_job.h"
+#include "delivery_configure.h"
 #include "device_http.h"
 #include "fleet_audit.h"
 #include "fleet_table.h"

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "bulk_job.h"
+#include "delivery_configure.h"
 #include "delivery_refresh.h"
 
 #define ARRAY_BYTES_MAX (8 * 1024 * 1024)

@@ -1,5 +1,7 @@
 #include "label_group.h"
 
+#include "delivery_configure.h"
+
 #include <stdlib.h>
 #include <string.h>
 
