@@ -117,9 +117,8 @@ static void print_row(void *user, const struct store_admin_row *row)
 
 int cmd_store(int argc, char **argv)
 {
-    struct options o = {
-        .store = {.region = "IN", .timezone = "Asia/Kolkata", .currency = "INR"},
-        .data = NULL};
+    struct options o = {.store = {.region = "IN", .timezone = "Asia/Kolkata", .currency = "INR"},
+                        .data = NULL};
     int code = read_options(argc, argv, &o);
     if (code >= 0) {
         return code;

@@ -1,5 +1,5 @@
-/* http_number.h: a number of a JSON body as it was written. Apart from what uses jansson, which keeps
- * only the nearest double of a decimal and whose token names are those of json.h.
+/* http_number.h: a number of a JSON body as it was written. Apart from what uses jansson, which
+ * keeps only the nearest double of a decimal and whose token names are those of json.h.
  */
 #ifndef HTTP_NUMBER_H
 #define HTTP_NUMBER_H

@@ -23,7 +23,7 @@ struct http_reply {
     const char *content_type;
     char *text; /* malloc */
     size_t size;
-    unsigned allowed; /* with 405: a bit for each method */
+    unsigned allowed;           /* with 405: a bit for each method */
     struct http_stream *stream; /* an answer that stays open; text is NULL then */
 };
 

@@ -4,8 +4,8 @@
 
 #include "pg_conn.h"
 
-/* All needed but language, master and partner_name, which is used when the partner does not exist yet
- * (NULL: its id). */
+/* All needed but language, master and partner_name, which is used when the partner does not exist
+ * yet (NULL: its id). */
 struct store_admin_new {
     const char *store_id;   /* [A-Z0-9-]{3,24} */
     const char *partner_id; /* [A-Z0-9-]{2,24} */
