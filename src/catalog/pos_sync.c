@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alert_raise.h"
+#include "alert.h"
 #include "ecdsa.h"
 #include "pos_json.h"
 

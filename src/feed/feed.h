@@ -18,7 +18,7 @@
 #define FEED_H
 
 #include "http_route.h"
-#include "http_stream.h"
+#include "http_streams.h"
 #include "pg_conn.h"
 
 #define FEED_CHANNEL    "endcap_feed" /* 0019_alert_functions.sql */

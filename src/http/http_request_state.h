@@ -11,7 +11,7 @@
 
 #include "http_request.h"
 
-struct http_stream; /* http_stream.h */
+struct http_stream; /* http_streams.h */
 
 #define HTTP_TARGET_BYTES_MAX 4096
 

@@ -57,8 +57,8 @@ struct http_server; /* opaque */
 MUST_CHECK enum res http_server_start(const struct http_server_settings *settings,
                                       struct http_server **ret, struct err *why);
 uint16_t http_server_port(const struct http_server *s);
-/* Answers what was accepted, then closes. Event streams (http_stream.h) were closed before. NULL is
- * fine. */
+/* Answers what was accepted, then closes. Event streams (http_streams.h) were closed before. NULL
+ * is fine. */
 void http_server_stop(struct http_server *s);
 
 #endif

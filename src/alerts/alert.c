@@ -1,4 +1,4 @@
-#include "alert_raise.h"
+#include "alert.h"
 
 enum res alert_raise(struct pg_conn *c, const struct alert_raise *alert, struct err *why)
 {

@@ -1,4 +1,4 @@
-#include "http_stream.h"
+#include "http_streams.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,11 +1,11 @@
-/* alert_raise.h: raising and resolving from C, in the caller's transaction. SQL that works on many
+/* alert.h: raising and resolving from C, in the caller's transaction. SQL that works on many
  * rows calls raise_alert and resolve_alert of 0019_alert_functions.sql itself: same effect.
  *
  * `cause` says what exactly is wrong, "price_update_failed:ESP32-AB12CD": a store has at most one
  * alert per cause that is not resolved, and a repeat counts an occurrence more.
  */
-#ifndef ALERT_RAISE_H
-#define ALERT_RAISE_H
+#ifndef ALERT_H
+#define ALERT_H
 
 #include "alert_kind.h"
 #include "pg_conn.h"

@@ -1,4 +1,4 @@
-/* http_stream.h: server-sent events (the HTML standard's text/event-stream): answers that stay
+/* http_streams.h: server-sent events (the HTML standard's text/event-stream): answers that stay
  * open and that other threads write to. No thread per stream: a stream with nothing to say is
  * suspended in the server, and a write wakes it.
  *
@@ -14,8 +14,8 @@
  *
  * Every function may be called from any thread.
  */
-#ifndef HTTP_STREAM_H
-#define HTTP_STREAM_H
+#ifndef HTTP_STREAMS_H
+#define HTTP_STREAMS_H
 
 #include "err.h"
 #include "http_reply.h"

@@ -17,7 +17,7 @@
 
 #include "http_request.h"
 #include "http_server.h"
-#include "http_stream.h"
+#include "http_streams.h"
 #include "rng.h"
 
 #define STREAMS_MAX  4
