@@ -10,6 +10,7 @@
 #include "command_line.h"
 #include "commands.h"
 #include "file.h"
+#include "fleet_first.h"
 #include "install_settings.h"
 #include "model.h"
 #include "pki_registry.h"
@@ -34,7 +35,7 @@ static const char help[] =
     "  --json            answer as one JSON object a line\n";
 
 #define COUNT_MAX 100000
-#define BATCH_MAX 1000 /* devices of one transaction */
+#define BATCH_MAX FLEET_FIRST_MAX /* devices of one transaction */
 
 static const char subcommands[] = "the subcommands are provision, revoke and list";
 
@@ -257,12 +258,29 @@ static bool count_up(char *id)
     return false;
 }
 
+/* Registered in the open transaction. */
+struct joined {
+    char id[BATCH_MAX][PKI_ID_BYTES_MAX + 1];
+    const char *ids[BATCH_MAX];
+    size_t count;
+};
+
+static void joined_add(struct joined *j, const char *id)
+{
+    if (span_copy_text(span_or_none(id), j->id[j->count], sizeof j->id[0]) == RES_OK) {
+        j->ids[j->count] = j->id[j->count];
+        j->count++;
+    }
+}
+
 /* In the transaction that the caller ends; `id` becomes the one after them. */
 static enum res make_batch(const struct desk *d, const struct arguments *a,
                            struct pki_request *request, char *id, long count, struct err *why)
 {
+    static struct joined labels; /* for its size */
     struct pki_certificate made;
     enum res r = RES_OK;
+    labels.count = 0;
     for (long i = 0; r == RES_OK && i < count; i++) {
         if (id[0] == '\0') {
             err_set(why, "the ids run out of digits; give a --device with a lower number");
@@ -278,11 +296,24 @@ static enum res make_batch(const struct desk *d, const struct arguments *a,
             r = write_plain(a, id, ".key", made.key_pem, 0600, why);
         }
         pki_issue_cleanse(&made);
+        if (request->kind == PKI_LABEL) {
+            joined_add(&labels, id);
+        }
         if (!count_up(id)) {
             id[0] = '\0';
         }
     }
+    if (r == RES_OK) {
+        r = fleet_first_content(d->connection, labels.ids, labels.count, why);
+    }
     return r == RES_OK ? force_to_disk(a, why) : r;
+}
+
+static enum res end_transaction(const struct desk *d, enum res r, struct err *why)
+{
+    enum res ended = pg_conn_command(d->connection, r == RES_OK ? "COMMIT" : "ROLLBACK",
+                                     r == RES_OK ? why : NULL); /* the first words count */
+    return r == RES_OK ? ended : r;
 }
 
 /* Transactions of BATCH_MAX: one that fails leaves those before it, and says so. */
@@ -295,10 +326,7 @@ static enum res make_all(const struct desk *d, const struct arguments *a,
         long count = a->count - made < BATCH_MAX ? a->count - made : BATCH_MAX;
         r = pg_conn_command(d->connection, "BEGIN", why);
         if (r == RES_OK) {
-            r = make_batch(d, a, request, id, count, why);
-            enum res ended = pg_conn_command(d->connection, r == RES_OK ? "COMMIT" : "ROLLBACK",
-                                             r == RES_OK ? why : NULL); /* the first words count */
-            r = r == RES_OK ? ended : r;
+            r = end_transaction(d, make_batch(d, a, request, id, count, why), why);
         }
         made += r == RES_OK ? count : 0;
     }
@@ -350,6 +378,27 @@ static int provision_many(struct arguments *a, struct pki_request *request)
 
 /* --- one --- */
 
+/* Its certificate is shown to nobody before the commit. */
+static enum res make_one(const struct desk *d, const struct arguments *a,
+                         const struct pki_request *request, struct span csr,
+                         struct pki_certificate *ret_made, struct err *why)
+{
+    struct pki_certificate made = {.pem = ""};
+    enum res r = pg_conn_command(d->connection, "BEGIN", why);
+    if (r == RES_OK) {
+        r = pki_registry_register(&d->registry, request, csr, span_or_none(a->serial), &made, why);
+        if (r == RES_OK && request->kind == PKI_LABEL) {
+            r = fleet_first_content(d->connection, &a->device, 1, why);
+        }
+        r = end_transaction(d, r, why);
+    }
+    if (r == RES_OK) {
+        *ret_made = made;
+    }
+    pki_issue_cleanse(&made);
+    return r;
+}
+
 static int provision(struct arguments *a)
 {
     struct pki_request request = {.kind = PKI_CART};
@@ -381,7 +430,9 @@ static int provision(struct arguments *a)
     struct span csr = SPAN_NONE;
     enum res r = desk_open(&desk, a, &why);
     if (r == RES_OK && !pki_identity_id_valid(request.kind, request.id)) {
-        err_set(&why, "`%.64s` is not an id of a %s", a->device, a->kind);
+        err_set(&why, "`%.64s` is no id of a %s; give %s", a->device, a->kind,
+                request.kind == PKI_CART ? "CART- and 4 to 12 of A-Z and 0-9"
+                                         : "ESP32- and 3 to 12 of A-Z and 0-9");
         r = RES_INVALID;
     }
     if (r == RES_OK) {
@@ -391,8 +442,7 @@ static int provision(struct arguments *a)
         r = prepare_out(a, &why);
     }
     if (r == RES_OK) {
-        r = pki_registry_provision(&desk.registry, &request, csr, span_or_none(a->serial), &made,
-                                   &why);
+        r = make_one(&desk, a, &request, csr, &made, &why);
     }
     if (r == RES_OK) {
         r = write_out(&desk, a, &made, &why);

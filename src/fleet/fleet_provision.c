@@ -5,11 +5,10 @@
 #include <string.h>
 
 #include "clock.h"
-#include "delivery_configure.h"
-#include "delivery_refresh.h"
 #include "device_http.h"
 #include "file.h"
 #include "fleet_audit.h"
+#include "fleet_first.h"
 #include "fleet_place.h"
 #include "fleet_rotation.h"
 #include "http_rows.h"
@@ -245,15 +244,9 @@ static const char label_sql[] =
     "END, position = CASE WHEN $2 IS NULL THEN position ELSE $4 END, display_type = coalesce($5, "
     "display_type), gateway_id = coalesce($6, gateway_id) WHERE label_id = $1";
 
-/* A label's first content: the unassigned face and its store's configuration, in the primary
- * language of its section or store (P62). */
 static enum res first_content(const struct http_request *q, struct pg_conn *c, const char *id,
                               const struct fleet_place *place, struct err *why)
 {
-    static const struct delivery_cause cause = {.job_id = NULL};
-    static const char *const no_patch[] = {NULL};
-    const char *const ids[] = {id};
-    struct delivery_count count;
     struct pg_params p;
     pg_params_init(&p);
     pg_params_cstr(&p, id);
@@ -265,10 +258,7 @@ static enum res first_content(const struct http_request *q, struct pg_conn *c, c
                            : NULL);
     pg_params_cstr(&p, http_request_text(q, "gatewayId"));
     enum res r = pg_conn_run(c, label_sql, &p, NULL, why);
-    if (r == RES_OK) {
-        r = delivery_refresh_labels(c, ids, 1, &cause, &count, why);
-    }
-    return r == RES_OK ? delivery_configure(c, ids, no_patch, 1, &cause, 0, &count, why) : r;
+    return r == RES_OK ? fleet_first_content(c, &id, 1, why) : r;
 }
 
 static enum res read_text(const struct fleet_provision *x, const char *name, char *ret_text,

@@ -167,25 +167,6 @@ enum res pki_registry_register(const struct pki_registry *registry,
     return r;
 }
 
-enum res pki_registry_provision(const struct pki_registry *registry,
-                                const struct pki_request *request, struct span csr_pem,
-                                struct span hardware_serial,
-                                struct pki_certificate *ret_certificate, struct err *why)
-{
-    struct pg_conn *c = registry->connection;
-    struct pki_certificate made = {.pem = ""};
-    enum res r = pg_conn_command(c, "BEGIN", why);
-    if (r == RES_OK) {
-        r = pki_registry_register(registry, request, csr_pem, hardware_serial, &made, why);
-        r = end_transaction(c, r, why);
-    }
-    if (r == RES_OK) {
-        *ret_certificate = made;
-    }
-    pki_issue_cleanse(&made);
-    return r;
-}
-
 static enum res run_for(struct pg_conn *c, const char *sql, struct span device_id,
                         int64_t *ret_touched, struct err *why)
 {

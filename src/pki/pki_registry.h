@@ -22,19 +22,12 @@ struct pki_registry {
     const char *broker_directory; /* for crl.pem and revoked.list */
 };
 
-/* Issues a certificate and registers device and certificate in one transaction. `csr_pem` empty: a
- * key is made too. `hardware_serial` (cart): burnt at the factory; empty: the id. RES_CONFLICT: the
- * device has a valid certificate already, or belongs to another store; RES_NOT_FOUND: no such
- * store; RES_INVALID as pki_issue; otherwise as pg_conn_run. */
-MUST_CHECK enum res pki_registry_provision(const struct pki_registry *registry,
-                                           const struct pki_request *request, struct span csr_pem,
-                                           struct span hardware_serial,
-                                           struct pki_certificate *ret_certificate,
-                                           struct err *why);
-
-/* The same inside the caller's transaction, for what must come true with it; the caller shows the
- * certificate to nobody before the commit. RES_INVALID also: a label id outside its store's
- * pattern. */
+/* Issues a certificate and registers device and certificate, inside the caller's transaction, for
+ * what must come true with it; the caller shows the certificate to nobody before the commit.
+ * `csr_pem` empty: a key is made too. `hardware_serial` (cart): burnt at the factory; empty: the
+ * id. RES_CONFLICT: the device has a valid certificate already, or belongs to another store;
+ * RES_NOT_FOUND: no such store; RES_INVALID as pki_issue, or a label id outside its store's
+ * pattern; otherwise as pg_conn_run. */
 MUST_CHECK enum res pki_registry_register(const struct pki_registry *registry,
                                           const struct pki_request *request, struct span csr_pem,
                                           struct span hardware_serial,

@@ -48,7 +48,14 @@ static enum res provision(const struct pki_registry *registry, const char *id, c
 {
     struct pki_request request =
         request_for(strncmp(id, "CART", 4) == 0 ? PKI_CART : PKI_LABEL, id, store_id);
-    return pki_registry_provision(registry, &request, SPAN_NONE, SPAN_NONE, ret_made, why);
+    enum res r = pg_conn_command(registry->connection, "BEGIN", why);
+    if (r == RES_OK) {
+        r = pki_registry_register(registry, &request, SPAN_NONE, SPAN_NONE, ret_made, why);
+        enum res ended = pg_conn_command(registry->connection, r == RES_OK ? "COMMIT" : "ROLLBACK",
+                                         r == RES_OK ? why : NULL);
+        r = r == RES_OK ? ended : r;
+    }
+    return r;
 }
 
 static struct span text(const char *s)
