@@ -7,6 +7,7 @@
 #include "fleet_link.h"
 #include "fleet_memory.h"
 #include "fleet_secure.h"
+#include "fleet_trace.h"
 #include "network.h"
 #include "rng.h"
 
@@ -72,6 +73,7 @@ struct fleet_device_shared {
     struct fleet_loop *loop;
     struct fleet_link_net *net;
     struct fleet_secure *secure;
+    struct fleet_trace trace;
     struct fleet_histogram display_us; /* from an update's timestamp to its picture */
     uint64_t lost;                     /* messages dropped on purpose */
     uint64_t muted;

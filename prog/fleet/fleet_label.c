@@ -56,6 +56,7 @@ static enum res panel_show(void *context, const struct shelf_display *display)
     screen->price_minor = display->price_minor;
     screen->drawn_ms = now_us / 1000;
     screen->times++;
+    fleet_trace_panel(&shared->trace, l->device.identity->id, display, screen->digest);
     keep_text(display->update_id, screen->update_id, sizeof screen->update_id);
     keep_text(display->product_id, screen->product_id, sizeof screen->product_id);
     if (l->by_update && display->timestamp_ms > 0) {
@@ -139,6 +140,9 @@ static void message(struct fleet_device *d, struct span topic, struct span paylo
     enum shelf_topic what = SHELF_TOPICS;
     enum res r = shelf_topic_read(topic, &id, &what);
     l->by_update = r == RES_OK && what == SHELF_PRICE_UPDATE;
+    if (r == RES_OK) {
+        fleet_trace_message(&d->shared->trace, d->identity->id, what, payload);
+    }
     label_message(&l->core, fleet_device_now(d), topic, payload, signature);
 }
 

@@ -19,6 +19,8 @@ static const char help_use[] =
     "  --platform-key FILE  platform.pub: whose signature is obeyed\n"
     "  --state FILE         what devices keep without power (carts: FILE.carts), so that a fleet\n"
     "                       that was killed goes on where it was; without: in memory\n"
+    "  --trace FILE         appends a line for each content that reaches a label: id, by (update,\n"
+    "                       shadow; panel: drawn), updateId, version, digest\n"
     "  --control PATH       a Unix socket that takes the requests below\n"
     "  --script FILE        requests with `at`, one a line\n"
     "  --report FILE        writes the figures at the end, as one JSON object\n"
@@ -95,6 +97,7 @@ enum {
     OPT_CA,
     OPT_PLATFORM,
     OPT_STATE,
+    OPT_TRACE,
     OPT_CONTROL,
     OPT_SCRIPT,
     OPT_REPORT,
@@ -122,6 +125,7 @@ static const struct option long_options[] = {
     {"ca", required_argument, NULL, OPT_CA},
     {"platform-key", required_argument, NULL, OPT_PLATFORM},
     {"state", required_argument, NULL, OPT_STATE},
+    {"trace", required_argument, NULL, OPT_TRACE},
     {"control", required_argument, NULL, OPT_CONTROL},
     {"script", required_argument, NULL, OPT_SCRIPT},
     {"report", required_argument, NULL, OPT_REPORT},
@@ -255,10 +259,15 @@ static enum res read_option(struct fleet_options *o, int opt, const char *name, 
     const struct {
         int opt;
         const char **to;
-    } texts[] = {{OPT_LABELS, &o->world.label_directory}, {OPT_CARTS, &o->world.cart_directory},
-                 {OPT_CA, &o->world.link.ca_file},        {OPT_PLATFORM, &o->world.platform_file},
-                 {OPT_STATE, &o->world.state_file},       {OPT_CONTROL, &o->control_path},
-                 {OPT_SCRIPT, &o->script_file},           {OPT_REPORT, &o->report_file}};
+    } texts[] = {{OPT_LABELS, &o->world.label_directory},
+                 {OPT_CARTS, &o->world.cart_directory},
+                 {OPT_CA, &o->world.link.ca_file},
+                 {OPT_PLATFORM, &o->world.platform_file},
+                 {OPT_STATE, &o->world.state_file},
+                 {OPT_TRACE, &o->world.trace_file},
+                 {OPT_CONTROL, &o->control_path},
+                 {OPT_SCRIPT, &o->script_file},
+                 {OPT_REPORT, &o->report_file}};
     const struct {
         int opt;
         double *to;

@@ -136,6 +136,9 @@ enum res fleet_world_open(struct fleet_world *w, const struct fleet_world_settin
     if (r == RES_OK) {
         r = fleet_secure_open(&w->secure, settings->platform_file, settings->trusting, why);
     }
+    if (r == RES_OK) {
+        r = fleet_trace_open(&w->shared.trace, settings->trace_file, &w->secure, why);
+    }
     if (r != RES_OK) {
         return r;
     }
@@ -168,6 +171,7 @@ void fleet_world_close(struct fleet_world *w)
     }
     fleet_memory_close(&w->label_memory);
     fleet_memory_close(&w->cart_memory);
+    fleet_trace_close(&w->shared.trace);
     fleet_secure_close(&w->secure);
     fleet_link_net_close(&w->net);
     fleet_loop_close(&w->loop);

@@ -11,6 +11,7 @@ struct fleet_world_settings {
     const char *cart_directory;  /* NULL: no carts */
     const char *platform_file;
     const char *state_file; /* NULL: in memory; carts have STATE.carts */
+    const char *trace_file; /* NULL: none */
     struct fleet_link_settings link;
     struct fleet_cart_habits habits;
     uint64_t seed;
