@@ -58,8 +58,8 @@ static const char write_items[] =
     "$6::bigint[]) AS q(item_id, version, price, charge, flash, regular) "
     "WHERE i.item_id = q.item_id AND i.item_id = ANY ($1::uuid[])";
 static const char count_deliveries[] =
-    "SELECT price_id, count(*) FROM delivery WHERE price_id = ANY ($1::bigint[]) GROUP BY price_id "
-    "ORDER BY price_id";
+    "SELECT price_id, count(*) FROM delivery WHERE price_id = ANY ($1::bigint[]) AND finished_at "
+    "IS NULL GROUP BY price_id";
 static const char raise_catalogue[] =
     "WITH raised AS (UPDATE catalogue_version SET version = version + 1, changed_at = now() "
     "WHERE store_id = $1 RETURNING version) INSERT INTO catalogue_version AS v (store_id, version, "
@@ -91,6 +91,7 @@ struct book {
     int64_t now_ms;
     bool only_look; /* nothing is locked or written */
     size_t written;
+    size_t again; /* the same price, and whoever asks wants to see it shown */
     struct err *why;
 };
 
@@ -226,6 +227,7 @@ static void judge_one(struct book *b, size_t i)
     } else if (same(h, change)) {
         result->outcome = PRICE_SAME;
         result->charged_minor = h->charge_minor != 0 ? h->charge_minor : h->price_minor;
+        b->again += b->order->again ? 1 : 0;
     } else {
         int64_t lower = charge_of(h, change);
         result->charged_minor = lower != 0 ? lower : change->price_minor;
@@ -408,12 +410,27 @@ static enum res write_book(struct book *b)
 
 /* ---- the labels ---- */
 
+/* Of the price that is the item's now; 0: its labels are left alone. */
+static int64_t shown_price_id(const struct book *b, size_t i)
+{
+    switch (b->results[i].outcome) {
+    case PRICE_CHANGED:
+        return b->results[i].price_id;
+    case PRICE_SAME:
+        return b->order->again ? b->held[i].open_price_id : 0;
+    case PRICE_REFUSED:
+    case PRICE_UNKNOWN_ITEM:
+        break;
+    }
+    return 0;
+}
+
 static void take_counts(struct book *b, const PGresult *rows)
 {
-    size_t i = 0; /* price ids rise in the order of the batch */
     for (int row = 0; row < PQntuples(rows); row++) {
         int64_t price_id = pg_get_i64(rows, row, 0);
-        while (i < b->count && b->results[i].price_id != price_id) {
+        size_t i = 0;
+        while (i < b->count && shown_price_id(b, i) != price_id) {
             i++;
         }
         assert(i < b->count);
@@ -428,8 +445,8 @@ static enum res count_labels(struct book *b)
     PGresult *rows = NULL;
     pg_array_init(&ids, COLUMN_BYTES_MAX);
     for (size_t i = 0; i < b->count; i++) {
-        if (b->results[i].price_id != 0) {
-            pg_array_i64(&ids, b->results[i].price_id);
+        if (shown_price_id(b, i) != 0) {
+            pg_array_i64(&ids, shown_price_id(b, i));
         }
     }
     const char *text = pg_array_close(&ids);
@@ -455,10 +472,10 @@ static enum res refresh_some(struct book *b, bool falls, struct delivery_item *r
 {
     size_t n = 0;
     for (size_t i = 0; i < b->count; i++) {
-        if (b->results[i].outcome == PRICE_CHANGED &&
+        if (shown_price_id(b, i) != 0 &&
             (b->changes[i].price_minor < b->held[i].price_minor) == falls) {
             room[n++] = (struct delivery_item){.item_id = b->held[i].item_id,
-                                               .price_id = b->results[i].price_id,
+                                               .price_id = shown_price_id(b, i),
                                                .row_number = b->changes[i].row_number};
         }
     }
@@ -475,7 +492,7 @@ static enum res refresh_some(struct book *b, bool falls, struct delivery_item *r
 static enum res refresh(struct book *b)
 {
     int64_t deliveries = 0;
-    struct delivery_item *room = calloc(b->written, sizeof *room);
+    struct delivery_item *room = calloc(b->written + b->again, sizeof *room);
     if (room == NULL) {
         err_set(b->why, "out of memory for a batch of prices");
         return RES_NO_MEMORY;
@@ -539,7 +556,7 @@ enum res price_book_change(struct pg_conn *c, const struct price_order *order,
     if (r == RES_OK && b.written > 0) {
         r = write_book(&b);
     }
-    if (r == RES_OK && b.written > 0) {
+    if (r == RES_OK && b.written + b.again > 0) {
         r = refresh(&b);
     }
     free(b.held);

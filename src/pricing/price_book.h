@@ -31,7 +31,7 @@ struct price_result {
     int64_t version;
     int64_t previous_minor;
     int64_t charged_minor; /* what cart and till charge now: lower while a rise reaches the shelf */
-    int64_t labels;        /* deliveries begun */
+    int64_t labels;        /* deliveries under way */
     char item_id[37];
 };
 struct price_order {
@@ -39,7 +39,9 @@ struct price_order {
     const char *reason;     /* as table price allows */
     const char *changed_by; /* account id or automation */
     const char *job_id;     /* NULL: none */
-    bool all_or_nothing;    /* one refused change refuses all: nothing is written */
+    bool again;          /* what the labels of an item that has the price already failed to show is
+                            delivered anew */
+    bool all_or_nothing; /* one refused change refuses all: nothing is written */
 };
 
 /* ret_results[count]. Within a transaction; locks the items in the order of their ids, then the
@@ -47,8 +49,8 @@ struct price_order {
  * something was refused (the results say what), or an item stands twice in the batch; nothing was
  * written. RES_NOT_FOUND: no such store. RES_CONFLICT: the store's catalogue is the till system's
  * and `reason` is not pos_sync or import. Errors as pg_conn_run. count <= PRICE_BOOK_BATCH_MAX. A
- * price that is the item's already (and the same sale) is PRICE_SAME and writes nothing. Items of a
- * region's catalogue belong to no store: PRICE_UNKNOWN_ITEM. */
+ * price that is the item's already (and the same sale) is PRICE_SAME and writes nothing but, with
+ * `again`, deliveries. Items of a region's catalogue belong to no store: PRICE_UNKNOWN_ITEM. */
 MUST_CHECK enum res price_book_change(struct pg_conn *c, const struct price_order *order,
                                       const struct price_change *changes, size_t count,
                                       struct price_result *ret_results, struct err *why);

@@ -50,14 +50,14 @@ static int64_t price_of(struct span change)
 static void mark_of(const struct price_result *result, struct bulk_mark *ret)
 {
     *ret = (struct bulk_mark){.state = BULK_SUCCEEDED};
-    if (result->outcome == PRICE_SAME) {
+    if (result->labels > 0) {
+        ret->state = BULK_RUNNING;
+    } else if (result->outcome == PRICE_SAME) {
         (void)!span_copy_text(SPAN_LIT("the price was this already"), ret->detail,
                               sizeof ret->detail);
     } else if (result->outcome != PRICE_CHANGED) {
         ret->state = BULK_FAILED;
         fault_words(result, ret->detail, sizeof ret->detail);
-    } else if (result->labels > 0) {
-        ret->state = BULK_RUNNING;
     }
 }
 
@@ -97,7 +97,8 @@ static enum res apply_batch(struct pg_conn *c, struct bulk_work *w, size_t rows_
     const struct price_order order = {.store_id = w->batch.store_id,
                                       .reason = "bulk",
                                       .changed_by = w->batch.created_by,
-                                      .job_id = w->batch.job_id};
+                                      .job_id = w->batch.job_id,
+                                      .again = true};
     r = price_book_change(c, &order, w->changes, w->batch.count, w->results, why);
     if (r == RES_OK) {
         for (size_t i = 0; i < w->batch.count; i++) {

@@ -172,6 +172,39 @@ static void a_retry_takes_the_failed_rows_only(void **state)
         RES_NOT_FOUND);
 }
 
+static void a_retry_delivers_anew_what_a_label_did_not_confirm(void **state)
+{
+    (void)state;
+    struct upload u;
+    struct err why = {""};
+    char job[BULK_JOB_ID_BYTES + 1];
+    char again[BULK_JOB_ID_BYTES + 1];
+    upload_begin(&u);
+    upload_add(&u, "TEA", 6000);
+    upload_end(&u, job);
+    run(pricing_step_bulk);
+    pg_fixture_sql(super, "UPDATE delivery SET finished_at = now(), state = CASE label_id WHEN "
+                          "'ESP32-TEA001' THEN 'displayed' ELSE 'failed' END WHERE job_id IS NOT "
+                          "NULL");
+    run(bulk_job_step);
+    int64_t versions = number("SELECT count(*) FROM price");
+    must(bulk_job_retry(api, job, "tester", again, &why), &why);
+    run(pricing_step_bulk);
+    run(bulk_job_step);
+    assert_int_equal(number("SELECT count(*) FROM price"), versions);
+    assert_string_equal(text("SELECT state FROM bulk_row ORDER BY state = 'failed' LIMIT 1"),
+                        "running");
+    assert_string_equal(
+        text("SELECT string_agg(label_id, ',') FROM delivery d JOIN bulk_job j USING (job_id) "
+             "WHERE j.retry_of IS NOT NULL AND d.finished_at IS NULL"),
+        "ESP32-TEA002");
+    pg_fixture_sql(super, "UPDATE delivery SET state = 'displayed', finished_at = now() WHERE "
+                          "job_id IS NOT NULL AND finished_at IS NULL");
+    run(bulk_job_step);
+    assert_string_equal(text("SELECT state FROM bulk_row ORDER BY state = 'failed' LIMIT 1"),
+                        "succeeded");
+}
+
 /* ---- Property 11 ---- */
 
 #define MANY 1200
@@ -506,6 +539,7 @@ int main(void)
         cmocka_unit_test_setup(a_bulk_row_ends_as_its_labels_do, fresh),
         cmocka_unit_test_setup(one_bad_row_stops_nobody, fresh),
         cmocka_unit_test_setup(a_retry_takes_the_failed_rows_only, fresh),
+        cmocka_unit_test_setup(a_retry_delivers_anew_what_a_label_did_not_confirm, fresh),
         cmocka_unit_test_setup(all_rows_of_a_bulk_begin_without_waiting_for_a_label, fresh),
         cmocka_unit_test_setup(a_worker_that_dies_leaves_its_rows_to_the_next, fresh),
         cmocka_unit_test_setup(rows_of_a_store_that_gave_its_prices_away_fail, fresh),
