@@ -167,9 +167,10 @@ static enum res read_number(struct options *o, int opt, const char *name, const 
     return r;
 }
 
-static enum res read_option(struct options *o, int opt, const char *name, const char *text,
+static enum res read_option(void *options, int opt, const char *name, const char *text,
                             struct err *why)
 {
+    struct options *o = options;
     const struct {
         int opt;
         const char **to;
@@ -250,30 +251,17 @@ enum res options_read(struct options *o, int argc, char **argv, struct err *why)
     o->terminal_ms = 200;
     o->drain_ms = 30000;
     o->flash_sectors = 320;
-    opterr = 0;
-    for (;;) {
-        int index = 0;
-        int opt = getopt_long(argc, argv, "", long_options, &index);
-        if (opt == -1) {
-            break;
-        }
-        if (opt == OPT_HELP) {
-            fputs(help, stdout);
-            return RES_NOT_FOUND;
-        }
-        if (opt == '?' || opt == ':') {
-            err_set(why, "%s is unknown or lacks its value; see endcap-cart --help",
-                    argv[optind - 1]);
-            return RES_INVALID;
-        }
-        enum res r = read_option(o, opt, long_options[index].name, optarg, why);
-        if (r != RES_OK) {
-            return r;
-        }
+    const struct option_text_line line = {.program = "endcap-cart",
+                                          .known = long_options,
+                                          .help = OPT_HELP,
+                                          .take = read_option,
+                                          .options = o};
+    enum res r = option_text_read(&line, argc, argv, why);
+    if (r == RES_NOT_FOUND) {
+        fputs(help, stdout);
     }
-    if (optind < argc) {
-        err_set(why, "%s is no option; see endcap-cart --help", argv[optind]);
-        return RES_INVALID;
+    if (r != RES_OK) {
+        return r;
     }
     return check(o, why);
 }

@@ -57,3 +57,33 @@ enum res option_text_store(const char *text, struct err *why)
     }
     return RES_OK;
 }
+
+enum res option_text_read(const struct option_text_line *line, int argc, char **argv,
+                          struct err *why)
+{
+    opterr = 0;
+    for (;;) {
+        int index = 0;
+        int opt = getopt_long(argc, argv, "", line->known, &index);
+        if (opt == -1) {
+            break;
+        }
+        if (opt == line->help) {
+            return RES_NOT_FOUND;
+        }
+        if (opt == '?' || opt == ':') {
+            err_set(why, "%s is unknown or lacks its value; see %s --help", argv[optind - 1],
+                    line->program);
+            return RES_INVALID;
+        }
+        enum res r = line->take(line->options, opt, line->known[index].name, optarg, why);
+        if (r != RES_OK) {
+            return r;
+        }
+    }
+    if (optind < argc) {
+        err_set(why, "%s is no option; see %s --help", argv[optind], line->program);
+        return RES_INVALID;
+    }
+    return RES_OK;
+}

@@ -1,9 +1,7 @@
 #include "fleet_options.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char help_use[] =
@@ -147,47 +145,6 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static enum res read_int(const char *name, const char *text, int64_t least, int64_t most,
-                         int64_t *ret, struct err *why)
-{
-    char *end;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < least || value > most) {
-        err_set(why, "--%s %s: give a number from %lld to %lld", name, text, (long long)least,
-                (long long)most);
-        return RES_INVALID;
-    }
-    *ret = value;
-    return RES_OK;
-}
-
-static enum res read_share(const char *name, const char *text, double *ret, struct err *why)
-{
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value >= 0 && value <= 1)) {
-        err_set(why, "--%s %s: give a share from 0 to 1", name, text);
-        return RES_INVALID;
-    }
-    *ret = value;
-    return RES_OK;
-}
-
-static enum res read_broker(struct fleet_options *o, const char *text, struct err *why)
-{
-    const char *colon = strrchr(text, ':');
-    int64_t port = 0;
-    if (colon == NULL || colon == text || (size_t)(colon - text) >= sizeof o->host ||
-        read_int("broker", colon + 1, 1, 65535, &port, NULL) != RES_OK) {
-        err_set(why, "--broker %s: give HOST:PORT, e.g. localhost:8883", text);
-        return RES_INVALID;
-    }
-    (void)snprintf(o->host, sizeof o->host, "%.*s", (int)(colon - text), text);
-    o->world.link.port = (uint16_t)port;
-    return RES_OK;
-}
-
 static enum res read_number(struct fleet_options *o, int opt, const char *name, const char *text,
                             struct err *why)
 {
@@ -203,7 +160,7 @@ static enum res read_number(struct fleet_options *o, int opt, const char *name, 
     enum res r = RES_INVALID;
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
         if (limits[i].opt == opt) {
-            r = read_int(name, text, limits[i].least, limits[i].most, &value, why);
+            r = option_text_int(name, text, limits[i].least, limits[i].most, &value, why);
         }
     }
     if (r != RES_OK) {
@@ -253,9 +210,10 @@ static bool read_flag(struct fleet_options *o, int opt)
     return false;
 }
 
-static enum res read_option(struct fleet_options *o, int opt, const char *name, const char *text,
+static enum res read_option(void *options, int opt, const char *name, const char *text,
                             struct err *why)
 {
+    struct fleet_options *o = options;
     const struct {
         int opt;
         const char **to;
@@ -282,13 +240,14 @@ static enum res read_option(struct fleet_options *o, int opt, const char *name, 
     }
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
         if (shares[i].opt == opt) {
-            return read_share(name, text, shares[i].to, why);
+            return option_text_share(name, text, shares[i].to, why);
         }
     }
     if (read_flag(o, opt)) {
         return RES_OK;
     }
-    return opt == OPT_BROKER ? read_broker(o, text, why) : read_number(o, opt, name, text, why);
+    return opt == OPT_BROKER ? option_text_broker(text, o->host, &o->world.link.port, why)
+                             : read_number(o, opt, name, text, why);
 }
 
 static enum res check(const struct fleet_options *o, struct err *why)
@@ -319,31 +278,18 @@ enum res fleet_options_read(struct fleet_options *o, int argc, char **argv, stru
     o->world.link.handshakes_max = 50;
     o->world.link.keep_alive_s = 60;
     o->world.habits.pace_ms = 1000;
-    opterr = 0;
-    for (;;) {
-        int index = 0;
-        int opt = getopt_long(argc, argv, "", long_options, &index);
-        if (opt == -1) {
-            break;
-        }
-        if (opt == OPT_HELP) {
-            (void)fputs(help_use, stdout);
-            (void)fputs(help_protocol, stdout);
-            return RES_NOT_FOUND;
-        }
-        if (opt == '?' || opt == ':') {
-            err_set(why, "%s is unknown or lacks its value; see endcap-fleet --help",
-                    argv[optind - 1]);
-            return RES_INVALID;
-        }
-        enum res r = read_option(o, opt, long_options[index].name, optarg, why);
-        if (r != RES_OK) {
-            return r;
-        }
+    const struct option_text_line line = {.program = "endcap-fleet",
+                                          .known = long_options,
+                                          .help = OPT_HELP,
+                                          .take = read_option,
+                                          .options = o};
+    enum res r = option_text_read(&line, argc, argv, why);
+    if (r == RES_NOT_FOUND) {
+        (void)fputs(help_use, stdout);
+        (void)fputs(help_protocol, stdout);
     }
-    if (optind < argc) {
-        err_set(why, "%s is no option; see endcap-fleet --help", argv[optind]);
-        return RES_INVALID;
+    if (r != RES_OK) {
+        return r;
     }
     o->world.link.host = o->host;
     return check(o, why);

@@ -3,10 +3,11 @@
 #define FLEET_OPTIONS_H
 
 #include "fleet_world.h"
+#include "option_text.h"
 
 struct fleet_options {
     struct fleet_world_settings world;
-    char host[256];
+    char host[OPTION_TEXT_HOST_BYTES];
     const char *control_path;
     const char *script_file;
     const char *report_file;
