@@ -9,13 +9,12 @@
 #include "catalog_top.h"
 #include "dispatch_catalogue.h"
 #include "downlink.h"
-#include "pg_rows.h"
+#include "process_metric.h"
 
 #define COMMAND_EVERY_MS 250
 #define SLOW_EVERY_MS    5000
 #define METRICS_EVERY_MS 1000
 #define COMMANDS_MAX     500 /* a step */
-#define COLUMN_BYTES_MAX 65536
 
 struct dispatch {
     struct dispatch_settings settings;
@@ -73,13 +72,6 @@ static const char abandon_sql[] =
     "reconcile_state = 'mismatch', "
     "reconcile_reasons = array_append(s.reconcile_reasons, 'timeout') "
     "FROM silent WHERE s.session_id = silent.session_id";
-
-static const char metrics_sql[] =
-    "INSERT INTO process_metric (process, instance, name, kind, value) "
-    "SELECT 'worker', i.instance, i.name, 'counter', i.value "
-    "FROM unnest($1::text[], $2::text[], $3::bigint[]) AS i(instance, name, value) "
-    "ON CONFLICT (process, instance, name, labels) "
-    "DO UPDATE SET value = excluded.value, updated_at = now()";
 
 enum res dispatch_new(const struct dispatch_settings *settings, struct dispatch **ret,
                       struct err *why)
@@ -250,34 +242,16 @@ static enum res step_metrics(struct dispatch *d, struct err *why)
 {
     struct dispatch_figures f;
     dispatch_figures(d, &f);
-    const struct {
-        const char *name;
-        int64_t value;
-    } figures[] = {
-        {"worker_commands_sent_total", f.commands_sent},
-        {"worker_commands_expired_total", f.commands_expired},
-        {"worker_catalogues_published_total", f.catalogues},
-        {"worker_carts_offline_total", f.offline},
-        {"worker_sessions_abandoned_total", f.abandoned},
-        {"worker_rejects_total", f.rejects},
+    const struct process_metric metrics[] = {
+        {.name = "worker_commands_sent_total", .value = f.commands_sent},
+        {.name = "worker_commands_expired_total", .value = f.commands_expired},
+        {.name = "worker_catalogues_published_total", .value = f.catalogues},
+        {.name = "worker_carts_offline_total", .value = f.offline},
+        {.name = "worker_sessions_abandoned_total", .value = f.abandoned},
+        {.name = "worker_rejects_total", .value = f.rejects},
     };
-    struct pg_rows rows;
-    pg_rows_init(&rows, 3, COLUMN_BYTES_MAX);
-    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
-        pg_array_span(pg_rows_next(&rows), span_text(d->settings.instance, 64));
-        pg_array_span(pg_rows_next(&rows), span_text(figures[i].name, 96));
-        pg_array_i64(pg_rows_next(&rows), figures[i].value);
-        pg_rows_end(&rows);
-    }
-    struct pg_params params;
-    pg_params_init(&params);
-    for (size_t i = 0; i < rows.columns; i++) {
-        pg_params_cstr(&params, pg_array_close(&rows.column[i]));
-    }
-    int64_t touched;
-    enum res res = run(d, metrics_sql, &params, &touched, why);
-    pg_rows_deinit(&rows);
-    return res;
+    return process_metric_write(d->conn, "worker", d->settings.instance, metrics,
+                                sizeof metrics / sizeof metrics[0], why);
 }
 
 static bool due(int64_t *last_ms, int64_t every_ms, int64_t now_ms)

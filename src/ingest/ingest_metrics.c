@@ -1,90 +1,43 @@
 #include "ingest_metrics.h"
 
-#include <string.h>
-
-#include "pg_rows.h"
-
-#define COLUMN_BYTES_MAX (256 * 1024)
-
-static const char upsert_sql[] =
-    "INSERT INTO process_metric (process, instance, name, labels, kind, value) "
-    "SELECT 'ingest', i.instance, i.name, i.labels::jsonb, i.kind, i.value "
-    "FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) "
-    "AS i(instance, name, labels, kind, value) "
-    "ON CONFLICT (process, instance, name, labels) "
-    "DO UPDATE SET value = excluded.value, updated_at = now()";
-#define COLUMNS 5
-
-static void put(struct pg_rows *rows, const char *instance, const char *name, struct span labels,
-                const char *kind, int64_t value)
-{
-    pg_array_span(pg_rows_next(rows), span_of(instance, strlen(instance)));
-    pg_array_span(pg_rows_next(rows), span_of(name, strlen(name)));
-    pg_array_span(pg_rows_next(rows), labels);
-    pg_array_span(pg_rows_next(rows), span_of(kind, strlen(kind)));
-    pg_array_i64(pg_rows_next(rows), value);
-    pg_rows_end(rows);
-}
-
-static void put_all(struct pg_rows *rows, const char *instance, const struct ingest_figures *f)
-{
-    const struct {
-        const char *name;
-        const char *kind;
-        int64_t value;
-    } figures[] = {
-        {"ingest_received_total", "counter", f->received},
-        {"ingest_accepted_total", "counter", f->accepted},
-        {"ingest_duplicates_total", "counter", f->duplicates},
-        {"ingest_far_total", "counter", f->far},
-        {"ingest_rate_limited_total", "counter", f->rate_limited},
-        {"ingest_stored_events_total", "counter", f->stored},
-        {"ingest_batches_total", "counter", f->batches},
-        {"ingest_commit_microseconds_total", "counter", f->commit_us},
-        {"ingest_commit_microseconds_max", "gauge", f->commit_us_max},
-        {"ingest_commit_acks_total", "counter", f->acks},
-        {"ingest_payment_answers_total", "counter", f->payments},
-        {"ingest_product_answers_total", "counter", f->products},
-        {"ingest_late_events_total", "counter", f->late},
-        {"ingest_illegal_transitions_total", "counter", f->illegal},
-        {"ingest_conflicts_total", "counter", f->conflicts},
-        {"ingest_queue_messages", "gauge", f->queue_depth},
-        {"ingest_devices", "gauge", f->devices},
-        {"ingest_waits_for_disk", "gauge", f->waits_for_disk},
-    };
-    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
-        put(rows, instance, figures[i].name, SPAN_LIT("{}"), figures[i].kind, figures[i].value);
-    }
-    if (f->broker_connected >= 0) {
-        put(rows, instance, "ingest_broker_connected", SPAN_LIT("{}"), "gauge",
-            f->broker_connected);
-    }
-    for (size_t i = WIRE_FINE + 1; i < WIRE_REFUSALS; i++) {
-        char labels[96];
-        struct sink out;
-        sink_init(&out, labels, sizeof labels);
-        sink_text(&out, "{\"reason\":\"");
-        sink_text(&out, wire_refusal_name((enum wire_refusal)i));
-        sink_text(&out, "\"}");
-        put(rows, instance, "ingest_refused_total", sink_span(&out), "counter", f->refused[i]);
-    }
-}
+#include "process_metric.h"
 
 enum res ingest_metrics_write(struct pg_conn *conn, const char *instance,
-                              const struct ingest_figures *figures, struct err *why)
+                              const struct ingest_figures *f, struct err *why)
 {
-    struct pg_rows rows;
-    pg_rows_init(&rows, COLUMNS, COLUMN_BYTES_MAX);
-    put_all(&rows, instance, figures);
-    struct pg_params params;
-    pg_params_init(&params);
-    bool whole = true;
-    for (size_t i = 0; i < COLUMNS; i++) {
-        const char *text = pg_array_close(&rows.column[i]);
-        whole = whole && text != NULL;
-        pg_params_cstr(&params, text);
+    struct process_metric metrics[PROCESS_METRIC_MAX] = {
+        {.name = "ingest_received_total", .value = f->received},
+        {.name = "ingest_accepted_total", .value = f->accepted},
+        {.name = "ingest_duplicates_total", .value = f->duplicates},
+        {.name = "ingest_far_total", .value = f->far},
+        {.name = "ingest_rate_limited_total", .value = f->rate_limited},
+        {.name = "ingest_stored_events_total", .value = f->stored},
+        {.name = "ingest_batches_total", .value = f->batches},
+        {.name = "ingest_commit_microseconds_total", .value = f->commit_us},
+        {.name = "ingest_commit_microseconds_max", .value = f->commit_us_max, .gauge = true},
+        {.name = "ingest_commit_acks_total", .value = f->acks},
+        {.name = "ingest_payment_answers_total", .value = f->payments},
+        {.name = "ingest_product_answers_total", .value = f->products},
+        {.name = "ingest_late_events_total", .value = f->late},
+        {.name = "ingest_illegal_transitions_total", .value = f->illegal},
+        {.name = "ingest_conflicts_total", .value = f->conflicts},
+        {.name = "ingest_queue_messages", .value = f->queue_depth, .gauge = true},
+        {.name = "ingest_devices", .value = f->devices, .gauge = true},
+        {.name = "ingest_waits_for_disk", .value = f->waits_for_disk, .gauge = true},
+    };
+    size_t count = 0;
+    while (metrics[count].name != NULL) {
+        count++;
     }
-    enum res res = whole ? pg_conn_run(conn, upsert_sql, &params, NULL, why) : RES_NO_MEMORY;
-    pg_rows_deinit(&rows);
-    return res;
+    if (f->broker_connected >= 0) {
+        metrics[count++] = (struct process_metric){
+            .name = "ingest_broker_connected", .value = f->broker_connected, .gauge = true};
+    }
+    for (size_t i = WIRE_FINE + 1; i < WIRE_REFUSALS; i++) {
+        metrics[count++] =
+            (struct process_metric){.name = "ingest_refused_total",
+                                    .reason = wire_refusal_name((enum wire_refusal)i),
+                                    .value = f->refused[i]};
+    }
+    return process_metric_write(conn, "ingest", instance, metrics, count, why);
 }

@@ -9,6 +9,6 @@
 
 /* Errors as pg_conn_run. */
 MUST_CHECK enum res ingest_metrics_write(struct pg_conn *conn, const char *instance,
-                                         const struct ingest_figures *figures, struct err *why);
+                                         const struct ingest_figures *f, struct err *why);
 
 #endif

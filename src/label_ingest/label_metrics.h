@@ -9,7 +9,6 @@
 
 /* Errors as pg_conn_run. */
 MUST_CHECK enum res label_metrics_write(struct pg_conn *conn, const char *instance,
-                                        const struct label_ingest_figures *figures,
-                                        struct err *why);
+                                        const struct label_ingest_figures *f, struct err *why);
 
 #endif
