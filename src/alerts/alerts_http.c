@@ -243,28 +243,12 @@ static enum res check_alerts(struct http_request *q, struct pg_conn *c, const ch
 
 static enum res read_alerts(struct pg_conn *c, const char *ids, json_t **ret_items, struct err *why)
 {
-    char sql[HTTP_ROWS_SQL_BYTES_MAX];
-    struct sink s;
     struct pg_params p;
-    PGresult *rows = NULL;
-    sink_init(&s, sql, sizeof sql - 1);
-    sink_text(&s, "SELECT ");
-    http_rows_columns(&alerts_http_schema, &s);
-    sink_text(&s, " FROM alert a WHERE a.alert_id = ANY ($1::uuid[]) ORDER BY a.alert_id");
-    sql[s.size] = '\0';
     pg_params_init(&p);
     pg_params_cstr(&p, ids);
-    enum res r = pg_conn_run(c, sql, &p, &rows, why);
-    if (r != RES_OK) {
-        return r;
-    }
-    json_t *items = json_array();
-    for (int i = 0; i < PQntuples(rows); i++) {
-        (void)json_array_append_new(items, http_rows_object(&alerts_http_schema, rows, i));
-    }
-    PQclear(rows);
-    *ret_items = items;
-    return RES_OK;
+    return http_rows_read(c, "SELECT ", &alerts_http_schema,
+                          " FROM alert a WHERE a.alert_id = ANY ($1::uuid[]) ORDER BY a.alert_id",
+                          &p, ret_items, why);
 }
 
 static enum res do_acknowledge(struct http_request *q, struct pg_conn *c, json_t **ret_answer,

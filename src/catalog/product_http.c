@@ -244,23 +244,11 @@ static enum res lock_item(struct http_request *q, struct pg_conn *c,
 
 static enum res read_product(struct pg_conn *c, const char *id, json_t **ret, struct err *why)
 {
-    char sql[HTTP_ROWS_SQL_BYTES_MAX];
-    struct sink s;
     struct pg_params p;
-    PGresult *rows = NULL;
-    sink_init(&s, sql, sizeof sql - 1);
-    sink_text(&s, "SELECT ");
-    http_rows_columns(&product_schema, &s);
-    sink_text(&s, " FROM item i WHERE i.item_id = $1::text::uuid");
-    sql[s.size] = '\0';
     pg_params_init(&p);
     pg_params_cstr(&p, id);
-    enum res r = pg_conn_run(c, sql, &p, &rows, why);
-    if (r == RES_OK) {
-        *ret = http_rows_object(&product_schema, rows, 0);
-    }
-    PQclear(rows);
-    return r;
+    return http_rows_read_one(c, "SELECT ", &product_schema,
+                              " FROM item i WHERE i.item_id = $1::text::uuid", &p, ret, why);
 }
 
 /* ---- texts ---- */

@@ -169,28 +169,11 @@ const struct http_schema device_http_detail = {
 enum res device_http_read(struct pg_conn *c, const char *device_id, json_t **ret_device,
                           struct err *why)
 {
-    char sql[HTTP_ROWS_SQL_BYTES_MAX];
-    struct sink s;
     struct pg_params p;
-    PGresult *rows = NULL;
-    sink_init(&s, sql, sizeof sql - 1);
-    sink_text(&s, "SELECT ");
-    http_rows_columns(&device_http_detail, &s);
-    sink_text(&s, " FROM " DETAIL_FROM " WHERE d.device_id = $1");
-    assert(!s.overflow);
-    sql[s.size] = '\0';
     pg_params_init(&p);
     pg_params_cstr(&p, device_id);
-    enum res r = pg_conn_run(c, sql, &p, &rows, why);
-    if (r == RES_OK && PQntuples(rows) == 0) {
-        err_set(why, "there is no device %.32s", device_id);
-        r = RES_NOT_FOUND;
-    }
-    if (r == RES_OK) {
-        *ret_device = http_rows_object(&device_http_detail, rows, 0);
-    }
-    PQclear(rows);
-    return r;
+    return http_rows_read_one(c, "SELECT ", &device_http_detail,
+                              " FROM " DETAIL_FROM " WHERE d.device_id = $1", &p, ret_device, why);
 }
 
 static void get_device(struct http_request *q, void *context)

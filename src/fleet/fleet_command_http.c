@@ -189,26 +189,20 @@ static const char audit_sql[] =
 static enum res insert_command(struct http_request *q, struct pg_conn *c, json_t **ret_answer,
                                struct err *why)
 {
-    char sql[HTTP_ROWS_SQL_BYTES_MAX];
-    struct sink s;
     struct pg_params p;
-    PGresult *rows = NULL;
-    sink_init(&s, sql, sizeof sql - 1);
-    sink_text(&s, "INSERT INTO command (cart_id, number, store_id, kind, session_id, version, "
-                  "reason, issued_by, expires_at) SELECT c.cart_id, (SELECT "
-                  "coalesce(max(m.number), 0) + 1 FROM command m WHERE m.cart_id = c.cart_id), "
-                  "c.store_id, $2, $3, $4::bigint, $5, '" ISSUER "', now() + $6::bigint * "
-                  "interval '1 second' FROM cart c WHERE c.cart_id = $1 RETURNING ");
-    http_rows_columns(&command_schema, &s);
-    assert(!s.overflow);
-    sql[s.size] = '\0';
+    json_t *answer = NULL;
     command_params(q, &p);
-    enum res r = pg_conn_run(c, sql, &p, &rows, why);
+    enum res r = http_rows_read_one(
+        c,
+        "INSERT INTO command (cart_id, number, store_id, kind, session_id, version, "
+        "reason, issued_by, expires_at) SELECT c.cart_id, (SELECT "
+        "coalesce(max(m.number), 0) + 1 FROM command m WHERE m.cart_id = c.cart_id), "
+        "c.store_id, $2, $3, $4::bigint, $5, '" ISSUER "', now() + $6::bigint * "
+        "interval '1 second' FROM cart c WHERE c.cart_id = $1 RETURNING ",
+        &command_schema, "", &p, &answer, why);
     if (r != RES_OK) {
         return r;
     }
-    json_t *answer = http_rows_object(&command_schema, rows, 0);
-    PQclear(rows);
     pg_params_init(&p);
     pg_params_cstr(&p, http_request_text(q, "id"));
     pg_params_i64(&p, json_integer_value(json_object_get(answer, "number")));

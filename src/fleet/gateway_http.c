@@ -132,23 +132,11 @@ static void get_gateway(struct http_request *q, void *context)
 
 static enum res read_back(struct pg_conn *c, const char *id, json_t **ret_answer, struct err *why)
 {
-    char sql[HTTP_ROWS_SQL_BYTES_MAX];
-    struct sink s;
     struct pg_params p;
-    PGresult *rows = NULL;
-    sink_init(&s, sql, sizeof sql - 1);
-    sink_text(&s, "SELECT ");
-    http_rows_columns(&gateway_schema, &s);
-    sink_text(&s, " FROM gateway g WHERE g.gateway_id = $1");
-    sql[s.size] = '\0';
     pg_params_init(&p);
     pg_params_cstr(&p, id);
-    enum res r = pg_conn_run(c, sql, &p, &rows, why);
-    if (r == RES_OK) {
-        *ret_answer = http_rows_object(&gateway_schema, rows, 0);
-    }
-    PQclear(rows);
-    return r;
+    return http_rows_read_one(c, "SELECT ", &gateway_schema,
+                              " FROM gateway g WHERE g.gateway_id = $1", &p, ret_answer, why);
 }
 
 static enum res register_gateway(struct http_request *q, struct pg_conn *c, json_t **ret_answer,

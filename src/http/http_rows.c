@@ -336,6 +336,52 @@ void http_rows_page(struct http_request *q, struct pg_pool *pool, const struct h
 
 /* ---- single rows ---- */
 
+static json_t *objects(const struct http_schema *schema, const PGresult *rows)
+{
+    json_t *items = json_array();
+    for (int row = 0; row < PQntuples(rows); row++) {
+        (void)json_array_append_new(items, http_rows_object(schema, rows, row));
+    }
+    return items;
+}
+
+enum res http_rows_read(struct pg_conn *c, const char *head, const struct http_schema *schema,
+                        const char *tail, const struct pg_params *params, json_t **ret_items,
+                        struct err *why)
+{
+    char sql[HTTP_ROWS_SQL_BYTES_MAX];
+    struct sink s;
+    PGresult *rows = NULL;
+    sink_init(&s, sql, sizeof sql - 1);
+    sink_text(&s, head);
+    http_rows_columns(schema, &s);
+    sink_text(&s, tail);
+    assert(!s.overflow);
+    sql[s.size] = '\0';
+    enum res r = pg_conn_run(c, sql, params, &rows, why);
+    if (r == RES_OK) {
+        *ret_items = objects(schema, rows);
+    }
+    PQclear(rows);
+    return r;
+}
+
+enum res http_rows_read_one(struct pg_conn *c, const char *head, const struct http_schema *schema,
+                            const char *tail, const struct pg_params *params, json_t **ret,
+                            struct err *why)
+{
+    json_t *items = NULL;
+    enum res r = http_rows_read(c, head, schema, tail, params, &items, why);
+    if (r == RES_OK && json_array_size(items) == 0) {
+        err_set(why, "there is no such %s", schema->name);
+        r = RES_NOT_FOUND;
+    } else if (r == RES_OK) {
+        *ret = json_incref(json_array_get(items, 0));
+    }
+    json_decref(items);
+    return r;
+}
+
 json_t *http_rows_all(struct http_request *q, struct pg_pool *pool,
                       const struct http_schema *schema, const char *from, const char *where,
                       const char *tail, const struct pg_params *params)
@@ -362,10 +408,7 @@ json_t *http_rows_all(struct http_request *q, struct pg_pool *pool,
         http_rows_fail(q, r, &why);
         return NULL;
     }
-    json_t *items = json_array();
-    for (int row = 0; row < PQntuples(rows); row++) {
-        (void)json_array_append_new(items, http_rows_object(schema, rows, row));
-    }
+    json_t *items = objects(schema, rows);
     PQclear(rows);
     return items;
 }

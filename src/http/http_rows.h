@@ -58,6 +58,18 @@ json_t *http_rows_one(struct http_request *q, struct pg_pool *pool,
 json_t *http_rows_all(struct http_request *q, struct pg_pool *pool,
                       const struct http_schema *schema, const char *from, const char *where,
                       const char *tail, const struct pg_params *params);
+/* On a transaction's own connection: the rows of `head`, the schema's columns and `tail` ("SELECT
+ * ", " FROM thing t WHERE t.thing_id = $1"; or "INSERT ... RETURNING ", ""), as a list; its errors
+ * as pg_conn_run. */
+MUST_CHECK enum res http_rows_read(struct pg_conn *c, const char *head,
+                                   const struct http_schema *schema, const char *tail,
+                                   const struct pg_params *params, json_t **ret_items,
+                                   struct err *why);
+/* The first of them; RES_NOT_FOUND, with words: there is none. */
+MUST_CHECK enum res http_rows_read_one(struct pg_conn *c, const char *head,
+                                       const struct http_schema *schema, const char *tail,
+                                       const struct pg_params *params, json_t **ret,
+                                       struct err *why);
 /* Replies what a failed query means to a client; the words go to the log only. */
 void http_rows_fail(struct http_request *q, enum res r, const struct err *why);
 

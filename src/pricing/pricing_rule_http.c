@@ -244,25 +244,16 @@ static enum res answer_rule(struct http_request *q, struct pg_conn *c, const cha
                             const struct pg_params *p, const char *action, json_t **ret_answer,
                             struct err *why)
 {
-    char sql[HTTP_ROWS_SQL_BYTES_MAX];
-    struct sink s;
-    PGresult *rows = NULL;
-    sink_init(&s, sql, sizeof sql - 1);
-    sink_text(&s, sql_head);
-    http_rows_columns(&rule_schema, &s);
-    sql[s.size] = '\0';
-    enum res r = s.overflow ? RES_LIMIT : pg_conn_run(c, sql, p, &rows, why);
-    if (r == RES_OK && PQntuples(rows) == 0) {
+    enum res r = http_rows_read_one(c, sql_head, &rule_schema, "", p, ret_answer, why);
+    if (r == RES_NOT_FOUND) {
         http_reply_error(q, HTTP_ERROR_NOT_FOUND, NULL);
         r = RES_DENIED;
     } else if (r == RES_OK) {
-        *ret_answer = http_rows_object(&rule_schema, rows, 0);
         r = pricing_reply_audit(q, c, json_string_value(json_object_get(*ret_answer, "storeId")),
                                 action, "pricing_rule",
                                 json_string_value(json_object_get(*ret_answer, "ruleId")),
                                 *ret_answer, why);
     }
-    PQclear(rows);
     return r;
 }
 
