@@ -34,7 +34,8 @@ static void a_battery_alert_opens_at_19_not_at_20_and_closes_at_25_not_at_24(voi
 static void a_low_battery_always_has_one_open_alert(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 5: Low Battery Alert Generation\n");
+    print_message(
+        "Feature: smartshelf-india, Property 5: Low Battery Alert Generation (500 cases)\n");
     for (int run = 0; run < 500; run++) {
         bool open = false;
         int64_t pct = (int64_t)rng_below(&rng, 101);

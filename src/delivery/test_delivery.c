@@ -177,8 +177,9 @@ static void a_mute_label_is_asked_exactly_four_times_1_2_4_s_apart_then_it_has_f
 {
     (void)state;
     print_message(
-        "Feature: smartshelf-india, Property 9: Price Update Retry with Exponential Backoff\n"
-        "Feature: smartshelf-india, Property 10: Failed Update Logging and Alerting\n");
+        "Feature: smartshelf-india, Property 9: Price Update Retry with Exponential Backoff (200 "
+        "cases)\n"
+        "Feature: smartshelf-india, Property 10: Failed Update Logging and Alerting (200 cases)\n");
     for (int i = 0; i < CASES; i++) {
         static const int64_t apart_ms[] = {0, 1000, 3000, 7000, 11000};
         struct delivery d;

@@ -297,10 +297,11 @@ static void names_are_in_the_labels_language_or_english_with_one_alert(void **st
     static const char *const languages[] = {"en", "hi", "ta", "te", "bn", "mr"};
     const char *given = getenv("ENDCAP_SEED");
     uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : 20261121;
-    print_message("Feature: smartshelf-india, Property 63: Translated Display Content\n"
-                  "Feature: smartshelf-india, Property 64: Translation Fallback to English\n"
-                  "seed %llu\n",
-                  (unsigned long long)seed);
+    print_message(
+        "Feature: smartshelf-india, Property 63: Translated Display Content (120 cases)\n"
+        "Feature: smartshelf-india, Property 64: Translation Fallback to English (120 cases)\n"
+        "seed %llu\n",
+        (unsigned long long)seed);
     struct rng rng;
     rng_init(&rng, seed);
     int64_t gaps = 0;

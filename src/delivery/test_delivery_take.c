@@ -283,7 +283,8 @@ static void the_statements_and_the_model_agree_on_random_histories(void **state)
 static void a_failed_display_raises_one_alert_for_its_label(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 10: Failed Update Logging and Alerting\n");
+    print_message(
+        "Feature: smartshelf-india, Property 10: Failed Update Logging and Alerting (120 cases)\n");
     PGresult *rows = NULL;
     for (int i = 0; i < 120; i++) {
         char label[16];

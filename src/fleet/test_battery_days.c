@@ -26,7 +26,7 @@ static int32_t below(uint64_t bound)
 static void the_days_left_are_the_level_over_the_average_daily_loss(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 68: Battery Life Estimation\n");
+    print_message("Feature: smartshelf-india, Property 68: Battery Life Estimation (500 cases)\n");
     for (int i = 0; i < CASES; i++) {
         struct battery_day days[40];
         size_t n = 0;

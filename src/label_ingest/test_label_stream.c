@@ -1,6 +1,7 @@
 /* Which of a label's events are stored, by example and against simulated labels.
  *
- * Feature: smartshelf-india, Property 45: Event queue transmission (the platform's side)
+ * Feature: smartshelf-india, Property 45: Event Queue Transmission on Reconnection
+ * (the platform's side)
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -177,7 +178,8 @@ static void everything_queued_arrives_and_nothing_is_released_before(void **stat
 {
     (void)state;
     static struct robot r;
-    (void)printf("Feature: smartshelf-india, Property 45: Event queue transmission\n");
+    (void)printf("Feature: smartshelf-india, Property 45: Event Queue Transmission on Reconnection "
+                 "(300 cases)\n");
     for (int round = 0; round < ROUNDS; round++) {
         memset(&r, 0, sizeof r);
         r.next = 1;

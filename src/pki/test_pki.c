@@ -257,14 +257,14 @@ static void refuses_periods_and_names_that_make_no_sense(void **state)
     assert_int_equal(pki_issue_with_key(ca, &request, &made, NULL), RES_INVALID);
 }
 
-/* Feature: smartshelf-india, Property 6: unique certificate serial and subject of any two devices
- */
+/* Feature: smartshelf-india, Property 6: Unique Certificate Generation on Provisioning */
 static void gives_any_two_devices_another_serial_and_subject(void **state)
 {
     (void)state;
     struct rng rng;
     rng_init(&rng, seed());
-    print_message("Feature: smartshelf-india, Property 6: Unique Device Certificates\n");
+    print_message("Feature: smartshelf-india, Property 6: Unique Certificate Generation on "
+                  "Provisioning (120 cases)\n");
     static struct pki_certificate made[CASES];
     for (size_t i = 0; i < CASES; i++) {
         char id[PKI_ID_BYTES_MAX + 1];

@@ -205,8 +205,7 @@ static void lists_what_is_valid_and_what_was(void **state)
     pg_conn_close(registry.connection);
 }
 
-/* Feature: smartshelf-india, Property 6: unique certificate serial and subject of any two devices
- */
+/* Feature: smartshelf-india, Property 6: Unique Certificate Generation on Provisioning */
 static void registers_any_two_devices_with_another_serial_and_subject(void **state)
 {
     (void)state;
@@ -218,7 +217,8 @@ static void registers_any_two_devices_with_another_serial_and_subject(void **sta
     struct rng rng;
     int provisioned = 0;
     print_message("ENDCAP_SEED=%llu\n", (unsigned long long)seed);
-    print_message("Feature: smartshelf-india, Property 6: Unique Device Certificates\n");
+    print_message("Feature: smartshelf-india, Property 6: Unique Certificate Generation on "
+                  "Provisioning (110 cases)\n");
     rng_init(&rng, seed);
     while (provisioned < CASES) {
         char id[PKI_ID_BYTES_MAX + 1];

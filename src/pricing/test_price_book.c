@@ -303,11 +303,11 @@ static void looking_judges_without_a_trace(void **state)
     "(h.valid_to IS NULL) <> (h.n = h.all_of_it) OR (h.n = h.all_of_it AND (h.price_minor <> "     \
     "i.price_minor OR i.price_version <> h.version))"
 
-/* Feature: smartshelf-india, Property 12: every price update writes price history */
+/* Feature: smartshelf-india, Property 12: Price History Logging */
 static void every_change_is_in_the_history(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 12: Price history is complete\n");
+    print_message("Feature: smartshelf-india, Property 12: Price History Logging (150 cases)\n");
     struct rng rng;
     struct err why = {""};
     static const char *const skus[] = {"TEA", "MILK", "RICE"};

@@ -390,12 +390,13 @@ static void limits_that_change_meanwhile_still_hold(void **state)
     json_decref(reply);
 }
 
-/* Feature: smartshelf-india, Property 12: what is accepted is kept to the last digit, and what is
- * not leaves no trace, for prices in and beyond the range with up to four decimals. */
+/* Feature: smartshelf-india, Property 12: Price History Logging. What is accepted is kept to the
+ * last digit, and what is not leaves no trace, for prices in and beyond the range with up to four
+ * decimals. */
 static void any_price_is_kept_exactly_or_refused(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 12: Prices are kept exactly\n");
+    print_message("Feature: smartshelf-india, Property 12: Price History Logging (200 cases)\n");
     struct rng rng;
     rng_init(&rng, pricing_fixture_seed());
     pg_fixture_sql(super, "UPDATE item SET mrp_minor = NULL");

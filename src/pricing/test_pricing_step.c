@@ -227,12 +227,12 @@ static void *work_until_empty(void *user)
     return NULL;
 }
 
-/* Feature: smartshelf-india, Property 11: bulk updates are processed in parallel. No label confirms
+/* Feature: smartshelf-india, Property 11: Bulk Update Parallel Processing. No label confirms
  * anything here, and yet every row has begun; two workers share the rows, none is done twice. */
 static void all_rows_of_a_bulk_begin_without_waiting_for_a_label(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 11: Bulk updates run in parallel\n");
+    print_message("Feature: smartshelf-india, Property 11: Bulk Update Parallel Processing\n");
     struct upload u;
     char job[BULK_JOB_ID_BYTES + 1];
     struct rng rng;

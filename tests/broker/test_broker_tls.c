@@ -128,11 +128,12 @@ static void expect_refused(const struct raw_client_options *o, const char *reaso
                 5);
 }
 
-/* Feature: smartshelf-india, Property 1: Valid Certificate Authentication */
+/* Feature: smartshelf-india, Property 1: Device Authentication with Valid Certificates */
 static void lets_every_valid_certificate_in_encrypted(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 1: Valid Certificate Authentication\n");
+    print_message("Feature: smartshelf-india, Property 1: Device Authentication with Valid "
+                  "Certificates (240 cases)\n");
     for (int i = 0; i < 2 * CASES; i++) {
         char id[PKI_ID_BYTES_MAX + 1];
         struct raw_client client;
@@ -232,11 +233,13 @@ static void refuse_one(enum flaw flaw, enum pki_kind kind, size_t number)
     expect_refused(&o, reasons[flaw], flaw == NO_CERTIFICATE ? NULL : &certificate);
 }
 
-/* Feature: smartshelf-india, Property 2: Invalid Certificate Rejection */
+/* Feature: smartshelf-india, Property 2: Device Authentication Rejection for Invalid Certificates
+ */
 static void refuses_and_logs_every_invalid_certificate(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 2: Invalid Certificate Rejection\n");
+    print_message("Feature: smartshelf-india, Property 2: Device Authentication Rejection for "
+                  "Invalid Certificates (240 cases)\n");
     for (int i = 0; i < CASES; i++) {
         refuse_one((enum flaw)(i % FLAWS), PKI_CART, (size_t)i / FLAWS);
         refuse_one((enum flaw)(i % FLAWS), PKI_LABEL, (size_t)i / FLAWS);

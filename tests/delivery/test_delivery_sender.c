@@ -244,7 +244,8 @@ static void assert_told(size_t from, size_t to)
 static void every_label_of_the_product_is_told_on_its_own_topic(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 7: Price Update Delivery to All Devices\n");
+    print_message("Feature: smartshelf-india, Property 7: Price Update Delivery to All Devices "
+                  "(100 cases)\n");
     reprice(7777);
     int64_t begun_ms = clock_monotonic_ms();
     assert_int_equal(refresh().changed, LABELS);

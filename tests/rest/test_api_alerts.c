@@ -75,12 +75,12 @@ static const char *text(const json_t *object, const char *key)
     return json_string_value(json_object_get(object, key));
 }
 
-/* Feature: smartshelf-india, Property 24: Alert Acknowledgment State Transition */
+/* Feature: smartshelf-india, Property 24: Alert Status Update on Acknowledgment */
 static void acknowledging_is_recorded_once_with_time_and_person(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 24: Alert Acknowledgment State "
-                  "Transition\n");
+    print_message("Feature: smartshelf-india, Property 24: Alert Status Update on Acknowledgment "
+                  "(100 cases)\n");
     for (int i = 0; i < 100; i++) {
         const struct alert_kind_entry *kind =
             alert_kind_entry((enum alert_kind)rng_below(&rng, ALERT_KINDS));
@@ -187,11 +187,12 @@ static json_t *whole(const char *target)
     return items;
 }
 
-/* Feature: smartshelf-india, Property 26: Stock Alert Prioritization */
+/* Feature: smartshelf-india, Property 26: Alert Prioritization by Demand */
 static void empty_shelves_are_ordered_by_demand_and_then_stably(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 26: Stock Alert Prioritization\n");
+    print_message(
+        "Feature: smartshelf-india, Property 26: Alert Prioritization by Demand (100 cases)\n");
     for (int round = 0; round < 100; round++) {
         (void)fresh(NULL);
         size_t count = 2 + (size_t)rng_below(&rng, 12);

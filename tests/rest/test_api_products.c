@@ -200,15 +200,16 @@ static json_t *some_texts(unsigned *ret_there)
     return texts;
 }
 
-/* Feature: smartshelf-india, Property 61: Multi-Language Storage
- * Feature: smartshelf-india, Property 63: Display Language Selection
- * Feature: smartshelf-india, Property 64: Missing Translation Fallback */
+/* Feature: smartshelf-india, Property 61: Multi-Language Product Input
+ * Feature: smartshelf-india, Property 63: Translated Display Content
+ * Feature: smartshelf-india, Property 64: Translation Fallback to English */
 static void texts_are_stored_shown_and_their_gaps_told_and_closed(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 61: Multi-Language Storage\n"
-                  "Feature: smartshelf-india, Property 63: Display Language Selection\n"
-                  "Feature: smartshelf-india, Property 64: Missing Translation Fallback\n");
+    print_message(
+        "Feature: smartshelf-india, Property 61: Multi-Language Product Input (100 cases)\n"
+        "Feature: smartshelf-india, Property 63: Translated Display Content (100 cases)\n"
+        "Feature: smartshelf-india, Property 64: Translation Fallback to English (100 cases)\n");
     make("TEA-1");
     for (size_t l = 0; l < 6; l++) {
         char sql[300];

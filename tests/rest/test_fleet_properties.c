@@ -63,7 +63,7 @@ static int64_t number(const char *format, ...)
 
 static void property(int n, const char *title)
 {
-    print_message("Feature: smartshelf-india, Property %d: %s\n", n, title);
+    print_message("Feature: smartshelf-india, Property %d: %s (%d cases)\n", n, title, CASES);
 }
 
 static void clear(void)
@@ -83,11 +83,11 @@ static void make_pool(void)
 
 /* ---- one device ---- */
 
-/* Feature: smartshelf-india, Property 4: Device Status Query Completeness. */
+/* Feature: smartshelf-india, Property 4: Device Status API Completeness. */
 static void a_status_query_answers_state_battery_update_product_and_place(void **state)
 {
     (void)state;
-    property(4, "Device Status Query Completeness");
+    property(4, "Device Status API Completeness");
     make_pool();
     for (int i = 0; i < CASES; i++) {
         char target[64];
@@ -123,11 +123,11 @@ static void a_status_query_answers_state_battery_update_product_and_place(void *
     }
 }
 
-/* Feature: smartshelf-india, Property 6: Unique Device Certificates. */
+/* Feature: smartshelf-india, Property 6: Unique Certificate Generation on Provisioning. */
 static void any_two_provisioned_devices_have_other_serials_and_subjects(void **state)
 {
     (void)state;
-    property(6, "Unique Device Certificates");
+    property(6, "Unique Certificate Generation on Provisioning");
     clear();
     static char serials[CASES][64];
     static char subjects[CASES][256];
@@ -350,18 +350,18 @@ static void try_again(const char *id, int64_t failed)
     step(bulk_job_step);
 }
 
-/* Feature: smartshelf-india, Property 57: Parallel Configuration Workflow. Every device of a table
+/* Feature: smartshelf-india, Property 57: Step Function Workflow Creation. Every device of a table
  * is begun before any has answered.
- * Feature: smartshelf-india, Property 58: Configuration Shadow Update.
- * Feature: smartshelf-india, Property 59: Bulk Configuration Summary.
- * Feature: smartshelf-india, Property 60: Bulk Configuration Failure Handling. */
+ * Feature: smartshelf-india, Property 58: Device Shadow Configuration Update.
+ * Feature: smartshelf-india, Property 59: Bulk Update Summary Report.
+ * Feature: smartshelf-india, Property 60: Failed Configuration Retry. */
 static void a_table_is_applied_at_once_summed_up_and_its_failures_tried_again(void **state)
 {
     (void)state;
-    property(57, "Parallel Configuration Workflow");
-    property(58, "Configuration Shadow Update");
-    property(59, "Bulk Configuration Summary");
-    property(60, "Bulk Configuration Failure Handling");
+    property(57, "Step Function Workflow Creation");
+    property(58, "Device Shadow Configuration Update");
+    property(59, "Bulk Update Summary Report");
+    property(60, "Failed Configuration Retry");
     make_pool();
     for (int i = 0; i < CASES; i++) {
         char id[64];
@@ -484,11 +484,11 @@ static void a_label_is_configured_with_its_regions_primary_language(void **state
     pg_conn_close(admin);
 }
 
-/* Feature: smartshelf-india, Property 65: Section Language Update. */
+/* Feature: smartshelf-india, Property 65: Language Setting Propagation. */
 static void a_sections_new_language_reaches_all_its_labels_and_no_other(void **state)
 {
     (void)state;
-    property(65, "Section Language Update");
+    property(65, "Language Setting Propagation");
     make_pool();
     sql("DELETE FROM store_section");
     sql("UPDATE label SET aisle = 'Aisle ' || (abs(hashtext(label_id)) %% 4), item_id = (SELECT "
@@ -539,12 +539,12 @@ static void a_sections_new_language_reaches_all_its_labels_and_no_other(void **s
 
 /* ---- sleep schedule ---- */
 
-/* Feature: smartshelf-india, Property 69: Peak Hour Sync Optimization. Two intervals are kept, and
- * the one of the hour is the one a label has to keep. */
+/* Feature: smartshelf-india, Property 69: Differential Sleep Schedule Configuration. Two intervals
+ * are kept, and the one of the hour is the one a label has to keep. */
 static void a_sleep_schedule_keeps_two_intervals_and_goes_by_the_hour(void **state)
 {
     (void)state;
-    property(69, "Peak Hour Sync Optimization");
+    property(69, "Differential Sleep Schedule Configuration");
     make_pool();
     int64_t base_ms = clock_utc_ms() - INT64_C(86400000);
     for (int i = 0; i < CASES; i++) {

@@ -135,7 +135,8 @@ static void a_sleeper_is_overdue_one_interval_after_it_should_have_woken(void **
 static void a_device_offline_for_more_than_a_day_is_flagged_until_it_is_back(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 44: Extended Offline Flagging\n");
+    print_message(
+        "Feature: smartshelf-india, Property 44: Extended Offline Flagging (120 cases)\n");
     clear();
     bool flagged[CASES];
     char id[32];

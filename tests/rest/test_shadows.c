@@ -1,6 +1,6 @@
 /* A device's shadow over REST, and what the worker tells labels of it.
  *
- * Feature: smartshelf-india, Property 3: Device shadow completeness
+ * Feature: smartshelf-india, Property 3: Device Shadow State Completeness
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -321,7 +321,8 @@ static void a_connected_labels_shadow_is_complete(void **state)
     struct rng rng;
     struct err why = {""};
     struct label_ingest *in = NULL;
-    print_message("Feature: smartshelf-india, Property 3: Device shadow completeness\n");
+    print_message(
+        "Feature: smartshelf-india, Property 3: Device Shadow State Completeness (120 cases)\n");
     rng_init(&rng, fleet_fixture_seed());
     (void)snprintf(telemetry, sizeof telemetry, "%s/telemetry-labels", f.pg.directory);
     const struct label_ingest_settings settings = {.place = f.pg.place,
