@@ -68,6 +68,16 @@ def tidy():
     return (1, 0, 0, []) if ok else (0, 1, 0, ["tidy"])
 
 
+def properties():
+    """That every property's tests ran and passed, and that docs/properties.md says so."""
+    announce("properties")
+    code = subprocess.run([sys.executable, ROOT / "tests/properties/properties.py", "table",
+                           ROOT / "build" / FLAVOURS[0][0]], cwd=ROOT).returncode
+    if code == 77:
+        return 0, 0, 1, []
+    return (1, 0, 0, []) if code == 0 else (0, 1, 0, ["properties"])
+
+
 def lint():
     """Needs the debug build; a minute of one core on a fresh clone, seconds after that."""
     announce("lint")
@@ -84,7 +94,7 @@ def main():
     for flavour in FLAVOURS[:1] if quick else FLAVOURS:
         results.append(meson_test(*flavour))
         if flavour is FLAVOURS[0]:
-            results.append(lint())
+            results += [properties(), lint()]
     for passed, failed, skipped, names in results:
         totals = [totals[0] + passed, totals[1] + failed, totals[2] + skipped]
         failures += names

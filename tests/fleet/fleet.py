@@ -88,7 +88,9 @@ class Fleet:
         except OSError:
             link.close()
             raise
-        return link.makefile("rwb")
+        stream = link.makefile("rwb")
+        link.close()  # ends with the stream
+        return stream
 
     def last_words(self):
         return self.log.read_text(errors="replace").strip().rpartition("\n")[2]

@@ -71,13 +71,15 @@ class Connection:
     """One connection. `pump` reads what has come; `messages` holds (topic, payload) until taken,
     `answers` the broker's reason code for each packet id it has answered."""
 
-    def __init__(self, host, port, client_id, ca, certificate, key, version=5):
+    def __init__(self, host, port, client_id, ca, certificate, key, version=5, tls_most=None):
         self.version, self.next_id = version, 1
         self.messages, self.answers, self.unanswered = [], {}, set()
         self.data, self.open = bytearray(), True
         self.receive_maximum = 65535
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks the name or address
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if tls_most:
+            context.maximum_version = tls_most
         context.load_verify_locations(ca)
         context.load_cert_chain(certificate, key)
         plain = socket.create_connection((host, port), timeout=10)
