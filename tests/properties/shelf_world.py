@@ -286,16 +286,20 @@ class Properties(unittest.TestCase):
         cls.world = World()
         cls.addClassCleanup(lambda: cls.world.stop(keep=cls.failed))
         cls.failed = True
+        begun = time.monotonic()
         cls.world.start()
         cls.open_shop()
         cls.failed = False
+        print(f"opened after {time.monotonic() - begun:.1f} s", flush=True)
 
     def setUp(self):
         self.world.fleet.act("labels", "heal")  # of what a test that failed left behind
         self.world.all_there()
 
     def run(self, result=None):
+        begun = time.monotonic()
         outcome = super().run(result)
+        print(f"{self.id()}: {time.monotonic() - begun:.1f} s", flush=True)
         if outcome and (outcome.failures or outcome.errors):
             type(self).failed = True
         return outcome

@@ -416,7 +416,6 @@ class Configuration(Properties):
 
         levels = {label: w.rng.choice((w.rng.randint(0, 19), w.rng.randint(15, 24),
                                        w.rng.randint(25, 100))) for label in self.names}
-        self.report({label: 100 for label in self.names})  # ends what a test before left
         self.report(levels)
         parallel(lambda label: w.ask("POST", f"/api/devices/{label}/flash",
                                      {"pattern": "solid", "durationSeconds": 600}), self.names)

@@ -35,6 +35,10 @@ class Silent(label_client.Label):
         elif topic.endswith("/price/update"):
             self.heard.append((time.monotonic(), payload))
 
+    def has_read_all(self):
+        return (not self.link.socket.pending()
+                and not select.select([self.link.socket], [], [], 0)[0])
+
     def listen(self):
         self.link.pump(0)
         messages, self.link.messages = self.link.messages, []
@@ -187,6 +191,7 @@ class Prices(Properties):
         class Listening:
             def __enter__(self):
                 for label in labels:
+                    label.run_until(label.has_read_all, what="the end of what came before")
                     label.mute = True
                 self.over = threading.Event()
                 self.thread = threading.Thread(target=self.run)
@@ -238,7 +243,7 @@ class Prices(Properties):
         machine adds to a pause differs; the typical one is nearest to its own."""
         pauses = []
         for label in self.silent.values():
-            self.assertEqual(len(label.heard), 4, label.device_id)
+            self.assertEqual(len(label.heard), 4, (label.device_id, label.heard))
             self.assertEqual(len({payload for _, payload in label.heard}), 1)
             at = [when for when, _ in label.heard]
             pauses.append([later - earlier for earlier, later in zip(at, at[1:])])
