@@ -28,7 +28,7 @@ static void help(void)
            "  --data DIR          the installation ($ENDCAP_DATA, else ./endcap-data)\n"
            "  --address ADDRESS   127.0.0.1 (the default) or ::1\n"
            "  --port N            0: one the system chooses (default: api_port of endcap.conf)\n"
-           "  --workers N         requests worked on at a time, 1 to %d (8)\n"
+           "  --workers N         requests worked on at a time, 1 to %d (32)\n"
            "  --log-level LEVEL   debug, info, warn or error (info)\n\n"
            "The port it listens on is written to DIR/run/api.port.\n",
            WORKERS_MAX);
@@ -167,7 +167,7 @@ static enum res serve(const struct options *o, struct err *why)
 
 int cmd_api(int argc, char **argv)
 {
-    struct options o = {.address = "127.0.0.1", .port = -1, .workers = 8, .level = LOG_INFO};
+    struct options o = {.address = "127.0.0.1", .port = -1, .workers = 32, .level = LOG_INFO};
     struct err why = {.text = ""};
     int code = read_options(argc, argv, &o);
     if (code >= 0) {

@@ -37,6 +37,9 @@
 /* The queries of one request together: a table of 10,000 rows takes several. */
 #define POOL_QUERY_MS (2 * PG_API_TIMEOUT_MS)
 
+/* Prices that wait for one another need none (price_group.h). */
+#define POOL_CONNECTIONS_MAX 16
+
 #define GROUPS_MAX 40
 
 struct api {
@@ -151,7 +154,9 @@ enum res api_start(const struct api_settings *settings, struct api **ret, struct
     a->settings = *settings;
     const struct pg_pool_settings pool = {.open = open_connection,
                                           .user = a,
-                                          .connections = settings->workers,
+                                          .connections = settings->workers < POOL_CONNECTIONS_MAX
+                                                             ? settings->workers
+                                                             : POOL_CONNECTIONS_MAX,
                                           .wait_ms_max = POOL_WAIT_MS,
                                           .query_ms_max = POOL_QUERY_MS};
     enum res r = pg_pool_new(&pool, &a->pool, why);
