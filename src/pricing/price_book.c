@@ -38,18 +38,19 @@ static const char read_items[] =
 static const char read_store[] = "SELECT currency::text, catalogue_master, clock_timestamp() "
                                  "FROM store WHERE store_id = $1";
 
-/* The row that was open ends where the new one begins: the history has no hole. */
+/* The row that was open ends where the new one begins: the history has no hole. It is found again
+ * by its key: the planner, which takes an array for ten rows, would compare each with each. */
+static const char close_prices[] = "UPDATE price SET valid_to = greatest(valid_from, $2) "
+                                   "WHERE price_id = ANY ($1::bigint[])";
 static const char write_prices[] =
-    "WITH q AS (SELECT * FROM unnest($4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[], "
-    "$8::boolean[]) WITH ORDINALITY AS t(item_id, version, price, previous, flash, place)), "
-    "closed AS (UPDATE price p SET valid_to = greatest(p.valid_from, $9) "
-    "WHERE p.price_id = ANY ($10::bigint[]) RETURNING p.item_id, p.valid_to) "
     "INSERT INTO price (item_id, store_id, version, price_minor, previous_minor, mrp_minor, "
     "currency, is_flash_sale, reason, changed_by, valid_from) "
     "SELECT q.item_id, $1, q.version, q.price, q.previous, i.mrp_minor, i.currency, q.flash, $2, "
-    "$3, coalesce(closed.valid_to, $9) FROM q JOIN item i USING (item_id) LEFT JOIN closed "
-    "USING (item_id) WHERE i.item_id = ANY ($4::uuid[]) ORDER BY q.place RETURNING item_id, "
-    "price_id";
+    "$3, coalesce((SELECT p.valid_to FROM price p WHERE p.price_id = q.open), $9) "
+    "FROM unnest($4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[], $8::boolean[], "
+    "$10::bigint[]) WITH ORDINALITY AS q(item_id, version, price, previous, flash, open, place) "
+    "JOIN item i USING (item_id) WHERE i.item_id = ANY ($4::uuid[]) ORDER BY q.place "
+    "RETURNING item_id, price_id";
 static const char write_items[] =
     "UPDATE item i SET price_minor = q.price, price_version = q.version, charge_minor = q.charge, "
     "charge_since = CASE WHEN q.charge IS NULL THEN NULL ELSE $7::timestamptz END, "
@@ -327,7 +328,7 @@ static void fill_columns(const struct book *b, struct pg_array columns[COLUMNS])
 static enum res take_price_ids(void *user, size_t index, const PGresult *rows)
 {
     struct book *b = user;
-    if (index != 0) {
+    if (index != 1) {
         return RES_OK;
     }
     size_t i = 0; /* both are in the order of the batch */
@@ -351,6 +352,10 @@ static enum res send_writes(struct book *b, const char *const texts[COLUMNS])
         return r;
     }
     pg_params_init(&p);
+    pg_params_cstr(&p, texts[OPEN]);
+    pg_params_time_ms(&p, b->now_ms);
+    r = pg_conn_pipeline_add(b->c, close_prices, &p, b->why);
+    pg_params_init(&p);
     pg_params_cstr(&p, b->order->store_id);
     pg_params_cstr(&p, b->order->reason);
     pg_params_cstr(&p, b->order->changed_by);
@@ -361,7 +366,7 @@ static enum res send_writes(struct book *b, const char *const texts[COLUMNS])
     pg_params_cstr(&p, texts[FLASH]);
     pg_params_time_ms(&p, b->now_ms);
     pg_params_cstr(&p, texts[OPEN]);
-    r = pg_conn_pipeline_add(b->c, write_prices, &p, b->why);
+    r = r == RES_OK ? pg_conn_pipeline_add(b->c, write_prices, &p, b->why) : r;
     if (r == RES_OK) {
         pg_params_init(&p);
         pg_params_cstr(&p, texts[ITEM]);
