@@ -10,6 +10,7 @@
 #include "bench_ingest.h"
 #include "bench_load.h"
 #include "bench_report.h"
+#include "bench_round.h"
 #include "bench_store.h"
 #include "bench_verify.h"
 
@@ -17,6 +18,7 @@ struct options {
     bool json;
     bool no_memory;
     bool no_broker;
+    bool floor;
     size_t carts;
     size_t messages;
     unsigned rounds;
@@ -34,7 +36,8 @@ static const char usage[] =
     "  --messages N  of each run, signed beforehand (1000..10000000, default 100000)\n"
     "  --seconds S   for the loops without messages (default 3)\n"
     "  --rounds N    each run so often, the best one counts (default 2)\n"
-    "  --no-memory, --no-broker  leave P2, P4, P25 and P29, or P3 and P5, out\n";
+    "  --no-memory, --no-broker  leave P2, P4, P25 and P29, or P3 and P5, out\n"
+    "  --floor       only what the bare broker gives, for the label targets' baselines, as JSON\n";
 
 static bool read_number(const char *text, double least, double most, double *ret)
 {
@@ -56,15 +59,12 @@ static int misuse(const char *word, const char *words)
 /* -1: go on; otherwise the exit status. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-    static const struct option names[] = {{"json", no_argument, NULL, 'j'},
-                                          {"carts", required_argument, NULL, 'c'},
-                                          {"messages", required_argument, NULL, 'm'},
-                                          {"seconds", required_argument, NULL, 's'},
-                                          {"rounds", required_argument, NULL, 'r'},
-                                          {"no-memory", no_argument, NULL, 'M'},
-                                          {"no-broker", no_argument, NULL, 'B'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {
+        {"json", no_argument, NULL, 'j'},           {"carts", required_argument, NULL, 'c'},
+        {"messages", required_argument, NULL, 'm'}, {"seconds", required_argument, NULL, 's'},
+        {"rounds", required_argument, NULL, 'r'},   {"no-memory", no_argument, NULL, 'M'},
+        {"no-broker", no_argument, NULL, 'B'},      {"floor", no_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
     double number = 0;
     opterr = 0;
     for (int c = 0; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -74,6 +74,8 @@ static int read_options(int argc, char **argv, struct options *o)
             o->no_memory = true;
         } else if (c == 'B') {
             o->no_broker = true;
+        } else if (c == 'f') {
+            o->floor = true;
         } else if (c == 'c' && read_number(optarg, 1, 1000, &number)) {
             o->carts = (size_t)number;
         } else if (c == 'm' && read_number(optarg, 1000, 1e7, &number)) {
@@ -271,6 +273,29 @@ static void measure_broker(struct bench *b)
                       loose.commit_ms, durable.batch, loose.batch);
 }
 
+#define FLOOR_ROUNDS 3000
+
+/* False: there is no broker here. */
+static bool print_floor(struct bench *b)
+{
+    struct bench_broker broker;
+    struct bench_broker_figure bare = {0};
+    struct bench_round_figure round;
+    if (!bench_broker_start(b->carts, b->o.carts, &broker)) {
+        return false;
+    }
+    for (unsigned i = 0; i < b->o.rounds; i++) {
+        bare_round(b, &broker, &bare);
+    }
+    bench_round_run(&broker, b->carts, FLOOR_ROUNDS, &round);
+    bench_broker_stop(&broker);
+    (void)printf("{\"passages_per_second\":%.0f,\"passage_cpu_us\":%.2f,\"broker_cpu_us\":%.2f,"
+                 "\"round_trip_p50_ms\":%.3f,\"round_trip_p99_ms\":%.3f}\n",
+                 bare.per_second, bare.all_cpu * 1e6, bare.broker_cpu * 1e6, round.p50_ms,
+                 round.p99_ms);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     struct bench b = {.o = {.carts = 64, .messages = 100000, .rounds = 2, .seconds = 3}};
@@ -282,6 +307,11 @@ int main(int argc, char **argv)
     b.per_cart = b.o.messages / b.o.carts + 1;
     bench_report_init(&b.report);
     b.carts = bench_load_carts(b.o.carts);
+    if (b.o.floor) {
+        bool there = print_floor(&b);
+        bench_load_carts_free(b.carts, b.o.carts);
+        return there ? 0 : 1;
+    }
     measure_store(&b);
     if (!b.o.no_memory) {
         measure_memory(&b);
