@@ -4,10 +4,15 @@
 #define IDS_BYTES_MAX (64 * 1024)
 
 /* The first statement only locks: what it waited for or passed over may have begun deliveries that
- * its own snapshot cannot see. The second looks again. */
+ * its own snapshot cannot see. The second looks again. A label whose newest content failed still
+ * shows an older price; it is looked up by a plain column of a step of its own, as row security
+ * lets no index be searched by an expression over another table's json. */
 #define IS_DUE                                                                                     \
-    "(NOT EXISTS (SELECT FROM label l JOIN delivery d ON d.label_id = l.label_id AND d.kind = "    \
-    "'display' AND d.finished_at IS NULL WHERE l.item_id = i.item_id) "                            \
+    "((NOT EXISTS (SELECT FROM label l JOIN delivery d ON d.label_id = l.label_id AND d.kind = "   \
+    "'display' AND d.finished_at IS NULL WHERE l.item_id = i.item_id) AND NOT EXISTS (SELECT "     \
+    "FROM (SELECT (h.desired -> 'display' ->> 'updateId')::uuid AS held FROM label l JOIN shadow " \
+    "h ON h.device_id = l.label_id WHERE l.item_id = i.item_id OFFSET 0) AS x JOIN delivery d ON " \
+    "d.delivery_id = x.held WHERE d.state = 'failed')) "                                           \
     "OR i.charge_since <= now() - make_interval(secs => coalesce((s.settings ->> "                 \
     "'riseHoldSeconds')::double precision, " HOLD_TEXT ")))"
 #define HOLD_TEXT "900"

@@ -129,6 +129,25 @@ static void a_rise_is_charged_only_when_every_label_shows_it(void **state)
     assert_int_equal(number("SELECT version FROM catalogue_version WHERE store_id = 'STORE-A'"), 3);
 }
 
+static void a_label_that_failed_to_show_a_rise_keeps_the_old_price_charged(void **state)
+{
+    (void)state;
+    (void)change("TEA", 6900);
+    pg_fixture_sql(super, "UPDATE delivery SET finished_at = now(), state = CASE label_id WHEN "
+                          "'ESP32-TEA001' THEN 'failed' ELSE 'displayed' END");
+    flip();
+    assert_int_equal(tea("charge_minor"), 6500);
+    pg_fixture_sql(super, "UPDATE delivery SET state = 'displayed'"); /* late, but there */
+    flip();
+    assert_int_equal(tea("charge_minor"), -1);
+    (void)change("TEA", 6950);
+    pg_fixture_sql(super, "UPDATE delivery SET finished_at = now(), state = 'failed' "
+                          "WHERE finished_at IS NULL");
+    pg_fixture_sql(super, "UPDATE item SET charge_since = now() - interval '901 s'");
+    flip();
+    assert_int_equal(tea("charge_minor"), -1);
+}
+
 static void a_rise_waits_no_longer_than_the_store_holds_it(void **state)
 {
     (void)state;
@@ -555,6 +574,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_fall_is_charged_at_once_and_waits_for_the_catalogue, fresh),
         cmocka_unit_test_setup(a_rise_is_charged_only_when_every_label_shows_it, fresh),
+        cmocka_unit_test_setup(a_label_that_failed_to_show_a_rise_keeps_the_old_price_charged,
+                               fresh),
         cmocka_unit_test_setup(a_rise_waits_no_longer_than_the_store_holds_it, fresh),
         cmocka_unit_test_setup(the_lowest_price_a_shelf_may_show_is_charged, fresh),
         cmocka_unit_test_setup(an_item_without_labels_waits_for_nobody, fresh),
