@@ -48,7 +48,7 @@ enum column {
     WANTED,
     HELD,
     HELD_ID,
-    HELD_FAILED,
+    HELD_LOST,
 };
 static const char facts_sql[] =
     "WITH facts AS MATERIALIZED (SELECT l.label_id::text, l.store_id::text, coalesce(l.language, "
@@ -63,7 +63,7 @@ static const char facts_sql[] =
     "JOIN shadow h ON h.device_id = l.label_id "
     "LEFT JOIN label_default f ON f.store_id = l.store_id "
     "LEFT JOIN store_section x ON x.store_id = l.store_id AND x.aisle = l.aisle "
-    "WHERE l.retired_at IS NULL) SELECT f.*, d.state = 'failed' FROM facts f "
+    "WHERE l.retired_at IS NULL) SELECT f.*, d.state IN ('failed', 'superseded') FROM facts f "
     "LEFT JOIN delivery d ON d.delivery_id = f.held";
 
 struct configure {
@@ -150,7 +150,7 @@ static enum res configure_label(struct configure *x, const PGresult *rows, int r
         r = decode(x, rows, row, HELD, &arena, &held);
     }
     if (r != RES_OK ||
-        (held.version > 0 && same(&held, &wanted) && !pg_get_bool(rows, row, HELD_FAILED))) {
+        (held.version > 0 && same(&held, &wanted) && !pg_get_bool(rows, row, HELD_LOST))) {
         return r;
     }
     int64_t line =

@@ -60,7 +60,8 @@ enum column {
     GAP_IS_NEW,
     HELD,
     HELD_DIGEST,
-    HELD_FAILED,
+    HELD_LOST,
+    HELD_GATED,
 };
 /* The held delivery is looked up by a plain column, or row security would have the whole table read
  * before an expression over another table's json may be compared with its rows. */
@@ -78,7 +79,8 @@ enum column {
     "JOIN shadow h ON h.device_id = l.label_id "                                                   \
     "LEFT JOIN store_section x ON x.store_id = l.store_id AND x.aisle = l.aisle "                  \
     "CROSS JOIN LATERAL (SELECT coalesce(l.language, x.language, s.primary_language)::text AS "    \
-    "language) AS t " NOT_RETIRED ") SELECT f.*, d.content_digest, d.state = 'failed' "            \
+    "language) AS t " NOT_RETIRED ") SELECT f.*, d.content_digest, d.state IN ('failed', "         \
+    "'superseded'), d.finished_at IS NULL AND d.after_catalogue IS NOT NULL "                      \
     "FROM facts f LEFT JOIN delivery d ON d.delivery_id = f.held"
 
 static const char shadows_of_items[] = MAKE_SHADOWS(LABELS_OF_ITEMS);
@@ -185,9 +187,10 @@ static enum res refresh_label(struct refresh *x, const PGresult *rows, int row)
     delivery_compose(&facts, &texts, &display);
     r = digest_of(&display, display.digest);
     struct span digest = span_of(display.digest, sizeof display.digest);
-    /* The same content again only where it never arrived: a new try, with an id of its own. */
+    /* The same content again only where it never arrived, or was taken back when the label left the
+     * fleet: a new try, with an id of its own. */
     if (r != RES_OK || (span_equal(digest, pg_get_span(rows, row, HELD_DIGEST)) &&
-                        !pg_get_bool(rows, row, HELD_FAILED))) {
+                        !pg_get_bool(rows, row, HELD_LOST))) {
         return r;
     }
     char delivery_id[DELIVERY_UUID_BYTES];
@@ -201,7 +204,8 @@ static enum res refresh_label(struct refresh *x, const PGresult *rows, int row)
                                .digest = digest,
                                .price_id = pg_get_i64(rows, row, PRICE_ID),
                                .row_number = pg_get_i64(rows, row, ROW_NUMBER),
-                               .online = pg_get_bool(rows, row, ONLINE)};
+                               .online = pg_get_bool(rows, row, ONLINE),
+                               .gated = pg_get_bool(rows, row, HELD_GATED)};
     if (!pg_get_is_null(rows, row, ITEM_ID)) {
         pg_get_uuid(rows, row, ITEM_ID, item_id);
         out.item_id = item_id;

@@ -93,7 +93,7 @@ void delivery_write_add(struct delivery_write *w, const struct delivery_row *row
     number_or_null(pg_rows_next(d), row->price_id);
     text_or_null(pg_rows_next(d), of_job ? cause->job_id : NULL);
     number_or_null(pg_rows_next(d), of_job ? row->row_number : 0);
-    pg_array_bool(pg_rows_next(d), cause->fall_first && row->digest.data != NULL);
+    pg_array_bool(pg_rows_next(d), (cause->fall_first || row->gated) && row->digest.data != NULL);
     pg_array_bool(pg_rows_next(d), row->online);
     pg_rows_end(d);
 }

@@ -27,6 +27,7 @@ struct delivery_row {
     int64_t price_id;    /* 0: none */
     int64_t row_number;  /* 0: none */
     bool online;
+    bool gated;        /* what it supersedes still waits for the carts; so must this */
     struct span patch; /* of desired, JSON */
 };
 

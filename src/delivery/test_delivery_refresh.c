@@ -258,6 +258,35 @@ static void a_fall_waits_for_the_catalogue(void **state)
     assert_int_equal(number("SELECT count(*) FROM delivery WHERE after_catalogue = 7"), 2);
 }
 
+static void what_takes_the_place_of_a_waiting_fall_waits_too(void **state)
+{
+    (void)state;
+    pg_fixture_sql(super, "INSERT INTO catalogue_version (store_id, version, item_count) VALUES "
+                          "('STORE-1', 7, 3)");
+    struct delivery_cause fall = {.fall_first = true};
+    const char *tea = TEA;
+    (void)refresh_because(&fall, &tea, 1);
+    pg_fixture_sql(super, "UPDATE delivery SET state = 'displayed', finished_at = now() "
+                          "WHERE label_id = 'ESP32-TEA002'");
+    pg_fixture_sql(super, "UPDATE item SET mrp_minor = 6900 WHERE sku = 'TEA-1'");
+    assert_int_equal(refresh(TEA).changed, 2);
+    assert_int_equal(number("SELECT count(*) FROM delivery WHERE label_id = 'ESP32-TEA001' AND "
+                            "version = 2 AND after_catalogue = 7"),
+                     1);
+    assert_int_equal(number("SELECT count(*) FROM delivery WHERE label_id = 'ESP32-TEA002' AND "
+                            "version = 2 AND after_catalogue IS NULL"),
+                     1);
+}
+
+static void what_was_taken_back_is_delivered_anew(void **state)
+{
+    (void)state;
+    (void)refresh(TEA);
+    pg_fixture_sql(super, "UPDATE delivery SET state = 'superseded', finished_at = now() "
+                          "WHERE label_id = 'ESP32-TEA001'"); /* as retiring a label does */
+    assert_int_equal(refresh(TEA).changed, 1);
+}
+
 static void rows_of_a_job_are_named(void **state)
 {
     (void)state;
@@ -390,6 +419,8 @@ int main(void)
                                fresh),
         cmocka_unit_test_setup(an_offline_label_is_pending_without_an_attempt, fresh),
         cmocka_unit_test_setup(a_fall_waits_for_the_catalogue, fresh),
+        cmocka_unit_test_setup(what_takes_the_place_of_a_waiting_fall_waits_too, fresh),
+        cmocka_unit_test_setup(what_was_taken_back_is_delivered_anew, fresh),
         cmocka_unit_test_setup(rows_of_a_job_are_named, fresh),
         cmocka_unit_test_setup(a_stores_own_link_is_used_when_it_fits, fresh),
         cmocka_unit_test_setup(names_are_in_the_labels_language_or_english_with_one_alert, fresh),
