@@ -9,10 +9,12 @@
 #define MANY             100  /* rows from which on tables are better read whole */
 
 /* Labels first, in order, then items, in order: everybody who binds does it so. A price change
- * holds the item and finds either the old binding or the new one, never half of both. */
+ * holds the item and finds either the old binding or the new one, never half of both. Its new
+ * deliveries refer to the labels: what they need of them must not wait for us, who wait for its
+ * items. */
 static const char lock_labels[] =
     "SELECT count(*) FROM (SELECT FROM label WHERE label_id = ANY ($1::text[]) AND retired_at IS "
-    "NULL AND ($2::text IS NULL OR store_id = $2) ORDER BY label_id FOR UPDATE) AS held";
+    "NULL AND ($2::text IS NULL OR store_id = $2) ORDER BY label_id FOR NO KEY UPDATE) AS held";
 enum judged { STRANGER, TWICE, UNKNOWN, ITEM };
 /* A store's own item before its region's. */
 static const char judge_rows[] =

@@ -450,6 +450,7 @@ static const char *const retire_sql[] = {
     "NULL, '" FLEET_AUDIT_ACTOR "' FROM label WHERE label_id = $1 AND item_id IS NOT NULL",
     "UPDATE label SET retired_at = now(), item_id = NULL, online = false, asleep_until = NULL "
     "WHERE label_id = $1",
+    "SELECT FROM shadow WHERE device_id = $1 FOR UPDATE", /* nobody gives it another meanwhile */
     "UPDATE delivery SET state = 'superseded', finished_at = now() WHERE label_id = $1 AND "
     "finished_at IS NULL",
     "UPDATE cart SET retired_at = now(), online = false WHERE cart_id = $1",

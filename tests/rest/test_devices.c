@@ -6,10 +6,12 @@
 
 #include <cmocka.h>
 #include <openssl/pem.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "file.h"
 #include "fleet_fixture.h"
 #include "pki_identity.h"
@@ -239,6 +241,61 @@ static void a_label_is_bound_rebound_and_freed_with_an_audit(void **state)
         fleet_fixture_number(&x, "SELECT count(*) FROM shadow WHERE device_id = 'ESP32-BIND01' AND "
                                  "desired #>> '{display,template}' = 'unassigned'"),
         1);
+}
+
+static void *bind_it(void *context)
+{
+    json_decref(fleet_fixture_do(x.api, "PUT", context, "{\"productId\":\"SKU-2\"}", 200));
+    return NULL;
+}
+
+static void *retire_it(void *context)
+{
+    json_decref(fleet_fixture_do(x.api, "DELETE", context, NULL, 200));
+    return NULL;
+}
+
+/* Runs `work` on the device while a transaction of ours holds what `lock` names and goes on with
+ * `then`. */
+static void meanwhile(void *(*work)(void *context), char *target, const char *lock,
+                      const char *then)
+{
+    pthread_t other;
+    pg_fixture_sql(x.su, "BEGIN");
+    pg_fixture_sql(x.su, lock);
+    assert_int_equal(pthread_create(&other, NULL, work, target), 0);
+    int64_t give_up_ms = clock_monotonic_ms() + 10000;
+    while (fleet_fixture_number(&x, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0) {
+        assert_true(clock_monotonic_ms() < give_up_ms);
+    }
+    pg_fixture_sql(x.su, then);
+    pg_fixture_sql(x.su, "COMMIT");
+    assert_int_equal(pthread_join(other, NULL), 0);
+}
+
+static void what_is_given_to_a_label_that_just_retires_is_taken_back(void **state)
+{
+    (void)state;
+    static char target[] = "/api/devices/ESP32-GONE07";
+    json_decref(make_label("ESP32-GONE07", "STORE-A"));
+    meanwhile(retire_it, target, "SELECT FROM shadow WHERE device_id = 'ESP32-GONE07' FOR UPDATE",
+              "INSERT INTO delivery (label_id, store_id, kind, version, body) VALUES "
+              "('ESP32-GONE07', 'STORE-A', 'flash', 1, '{}')");
+    assert_int_equal(fleet_fixture_number(&x, "SELECT count(*) FROM delivery WHERE label_id = "
+                                              "'ESP32-GONE07' AND finished_at IS NULL"),
+                     0);
+}
+
+/* A change of the price holds the item; what it sends refers to the label. */
+static void binding_a_label_and_a_price_never_wait_for_each_other(void **state)
+{
+    (void)state;
+    static char target[] = "/api/devices/ESP32-BIND07/product";
+    json_decref(make_label("ESP32-BIND07", "STORE-A"));
+    meanwhile(bind_it, target,
+              "SELECT FROM item WHERE store_id = 'STORE-A' AND sku = 'SKU-2' FOR UPDATE",
+              "INSERT INTO delivery (label_id, store_id, kind, version, body) VALUES "
+              "('ESP32-BIND07', 'STORE-A', 'flash', 1, '{}')");
 }
 
 static void many_labels_are_bound_at_once_or_none(void **state)
@@ -506,6 +563,8 @@ int main(void)
         cmocka_unit_test(every_bad_field_is_listed_and_nothing_is_made),
         cmocka_unit_test(a_retired_device_is_on_the_list_whoever_retires_the_next),
         cmocka_unit_test(a_label_is_bound_rebound_and_freed_with_an_audit),
+        cmocka_unit_test(what_is_given_to_a_label_that_just_retires_is_taken_back),
+        cmocka_unit_test(binding_a_label_and_a_price_never_wait_for_each_other),
         cmocka_unit_test(many_labels_are_bound_at_once_or_none),
         cmocka_unit_test(a_label_moves_within_its_stores_layout),
         cmocka_unit_test(with_a_request_of_its_own_no_private_key_leaves_the_device),
