@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "alert_level.h"
 #include "battery_days.h"
 #include "fleet_rotation.h"
 
@@ -60,15 +61,21 @@ static enum res run_all(struct pg_conn *c, const char *lock_sql, const char *con
 #define IS_OPEN(cause)                                                                             \
     "EXISTS (SELECT FROM alert a WHERE a.cause_key = " cause " AND a.status <> 'resolved')"
 
+/* Until then a label that was low keeps to the longer interval. */
+#define BATTERY_FINE "25"
+static_assert(ALERT_BATTERY_RESOLVE_PCT == 25, "as in the query");
+
 static const char lock_presence[] =
     "SELECT pg_try_advisory_xact_lock(hashtext('endcap fleet presence'))";
 
 static const char *const presence_sql[] = {
-    /* The interval that was in force when a label was last heard of is the one it has to keep. Only
-     * of those that were heard of since the step before, or little longer. */
-    "UPDATE label l SET sync_interval_s = x.interval_s FROM (SELECT l.label_id, CASE WHEN CASE "
+    /* The interval that was in force when a label was last heard of is the one it has to keep, four
+     * times as long on a low battery. Only of those that were heard of since the step before, or
+     * little longer. */
+    "UPDATE label l SET sync_interval_s = x.interval_s FROM (SELECT l.label_id, least(86400, "
+    "CASE WHEN l.battery_pct < " BATTERY_FINE " THEN 4 ELSE 1 END * CASE WHEN CASE "
     "WHEN k.peak_from <= k.peak_to THEN k.minute >= k.peak_from AND k.minute < k.peak_to ELSE "
-    "k.minute >= k.peak_from OR k.minute < k.peak_to END THEN k.peak_s ELSE k.off_peak_s END AS "
+    "k.minute >= k.peak_from OR k.minute < k.peak_to END THEN k.peak_s ELSE k.off_peak_s END) AS "
     "interval_s FROM label l JOIN store s USING (store_id) JOIN shadow h ON h.device_id = "
     "l.label_id CROSS JOIN LATERAL (SELECT (h.desired #>> '{config,peakFromMinute}')::integer AS "
     "peak_from, (h.desired #>> '{config,peakToMinute}')::integer AS peak_to, (h.desired #>> "

@@ -110,6 +110,26 @@ static void a_label_is_offline_after_three_missed_intervals_and_no_sooner(void *
     assert_int_equal(open_alerts("device_offline:ESP32-AAAAA2"), 0);
 }
 
+static void a_label_with_a_low_battery_is_given_four_times_as_long(void **state)
+{
+    (void)state;
+    clear();
+    label("ESP32-AAAAA1", true, 30, "");
+    label("ESP32-AAAAA2", true, 30, "");
+    sql("UPDATE label SET battery_pct = CASE label_id WHEN 'ESP32-AAAAA1' THEN 19 ELSE 90 END; "
+        "INSERT INTO shadow (device_id, store_id, desired) SELECT label_id, store_id, "
+        "'{\"config\": {\"peakFromMinute\": 0, \"peakToMinute\": 1439, \"syncPeakSeconds\": 300, "
+        "\"syncOffPeakSeconds\": 300}}' FROM label");
+    step(fleet_step_presence);
+    now_ms += INT64_C(1000) * 1000; /* its next word comes after 1,200 s */
+    step(fleet_step_presence);
+    assert_int_equal(number("SELECT count(*) FROM label WHERE online AND label_id = "
+                            "'ESP32-AAAAA1'"),
+                     1);
+    assert_int_equal(open_alerts("device_offline:ESP32-AAAAA1"), 0);
+    assert_int_equal(open_alerts("device_offline:ESP32-AAAAA2"), 1);
+}
+
 static void a_sleeper_is_overdue_one_interval_after_it_should_have_woken(void **state)
 {
     (void)state;
@@ -446,6 +466,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_label_is_offline_after_three_missed_intervals_and_no_sooner),
+        cmocka_unit_test(a_label_with_a_low_battery_is_given_four_times_as_long),
         cmocka_unit_test(a_sleeper_is_overdue_one_interval_after_it_should_have_woken),
         cmocka_unit_test(a_device_offline_for_more_than_a_day_is_flagged_until_it_is_back),
         cmocka_unit_test(one_alert_tells_of_a_gateway_that_took_all_its_labels_along),
