@@ -61,6 +61,7 @@ static struct world {
     int64_t due_ms;
     int64_t cut_until_ms;
     unsigned failures; /* of connecting, in a row */
+    bool lit;          /* the lamp */
     unsigned lost;     /* messages to the label that --loss took */
 } world;
 
@@ -80,12 +81,14 @@ static void set_led(void *context, enum led_pattern pattern, enum led_colour col
 {
     static const char *const patterns[LED_PATTERNS] = {"off", "solid", "blink", "pulse"};
     static const char *const colours[LED_COLOURS] = {"blue", "red", "green", "yellow", "white"};
-    const struct world *w = context;
-    if (w->options.terminal && pattern == LED_OFF) {
-        printf("lamp: off\n");
-    } else if (w->options.terminal) {
+    struct world *w = context;
+    bool lit = pattern != LED_OFF;
+    if (w->options.terminal && lit) {
         printf("lamp: %s, %s, %d %%\n", patterns[pattern], colours[colour], (int)brightness_pct);
+    } else if (w->options.terminal && w->lit) {
+        printf("lamp: off\n");
     }
+    w->lit = lit;
 }
 
 static void use_pair(void *context, const char *certificate_file, const char *key_file)

@@ -166,7 +166,8 @@ static const struct http_param one_params[] = {
       .summary = "SKU."}},
     STORE_FIELD(false, "The store; needed when the SKU is sold in several."),
     HTTP_PARAM_END};
-static const struct http_param new_params[] = {STORE_FIELD(true, "The store."), HTTP_PARAM_END};
+static const struct http_param new_params[] = {STORE_FIELD(true, "The store."),
+                                               HTTP_PARAM_ONCE_MAYBE, HTTP_PARAM_END};
 
 static const struct http_rows_filter filters[] = {
     {"storeId", "i.store_id = ?"},
@@ -382,7 +383,7 @@ static const struct http_field new_fields[] = {
     {.name = NULL}};
 static const struct http_schema new_schema = {"NewProduct", "A product to be.", new_fields};
 static const char *const new_errors[] = {"CATALOGUE_MASTER", "PRODUCT_EXISTS", "INVALID_PRICE",
-                                         NULL};
+                                         HTTP_ONCE_ERRORS, NULL};
 
 static void note_refusal(void *user, const struct catalog_refusal *refusal)
 {

@@ -45,15 +45,17 @@ static const struct http_field reply_fields[] = {
     {.name = "expiresAt", .type = HTTP_TIME, .summary = "Not begun after this."},
     {.name = NULL}};
 static const struct http_schema reply_schema = {"FlashQueued", "A light on its way.", reply_fields};
-static const struct http_param params[] = {{HTTP_IN_PATH,
-                                            {.name = "id",
-                                             .type = HTTP_TEXT,
-                                             .required = true,
-                                             .min = 1,
-                                             .max = SHELF_ID_BYTES_MAX,
-                                             .charset = "A-Z0-9-",
-                                             .summary = "The label."}},
-                                           HTTP_PARAM_END};
+#define PARAM_ID                                                                                   \
+    {                                                                                              \
+        HTTP_IN_PATH,                                                                              \
+        {                                                                                          \
+            .name = "id", .type = HTTP_TEXT, .required = true, .min = 1,                           \
+            .max = SHELF_ID_BYTES_MAX, .charset = "A-Z0-9-", .summary = "The label."               \
+        }                                                                                          \
+    }
+static const struct http_param params[] = {PARAM_ID, HTTP_PARAM_END};
+static const struct http_param begin_params[] = {PARAM_ID, HTTP_PARAM_ONCE_MAYBE, HTTP_PARAM_END};
+static const char *const begin_errors[] = {HTTP_ONCE_ERRORS, NULL};
 
 static const char audit_sql[] =
     "INSERT INTO audit_event (store_id, actor, action, target_kind, target, request_id, detail) "
@@ -138,10 +140,11 @@ const struct http_route delivery_http_routes[] = {{.method = HTTP_POST,
                                                    .operation = "flashDevice",
                                                    .summary = "Lights a label's LED.",
                                                    .tag = "fleet",
-                                                   .params = params,
+                                                   .params = begin_params,
                                                    .body = &body_schema,
                                                    .reply = &reply_schema,
                                                    .status = 202,
+                                                   .errors = begin_errors,
                                                    .permission = "device.flash",
                                                    .handle = post_flash},
                                                   {.method = HTTP_DELETE,

@@ -419,9 +419,11 @@ static const struct http_param bind_params[] = {{HTTP_IN_QUERY,
                                                   .max = 24,
                                                   .charset = "A-Z0-9-",
                                                   .summary = "The labels' store, with a CSV."}},
+                                                HTTP_PARAM_ONCE_MAYBE,
                                                 HTTP_PARAM_END};
 static const char *const bind_media[] = {"application/json", "text/csv", NULL};
 static const char *const product_errors[] = {"PRODUCT_NOT_FOUND", NULL};
+static const char *const bind_errors[] = {HTTP_ONCE_ERRORS, NULL};
 static const char *const unbind_errors[] = {"NOT_BOUND", NULL};
 
 const struct http_route device_binding_http_routes[] = {
@@ -457,6 +459,7 @@ const struct http_route device_binding_http_routes[] = {
      .media = bind_media,
      .body_bytes_max = FLEET_TABLE_BYTES_MAX,
      .reply = &bound_schema,
+     .errors = bind_errors,
      .permission = "device.bind",
      .handle = post_bind},
     {.method = HTTP_PUT,

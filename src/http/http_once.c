@@ -8,6 +8,7 @@
 #include "http_rows.h"
 
 #define DIGEST_BYTES 32
+#define HEADER       "Idempotency-Key"
 /* Until there are accounts there is one principal; the key's digest is of both. */
 #define PRINCIPAL "operator"
 
@@ -30,7 +31,7 @@ struct once {
 
 static enum res digests(const struct http_request *q, struct once *ret, struct err *why)
 {
-    const char *key = http_request_text(q, "Idempotency-Key");
+    const char *key = http_request_text(q, HEADER);
     enum res r = digest_two(SPAN_LIT(PRINCIPAL), span_text(key, HTTP_UUID_BYTES), ret->key);
     if (r == RES_OK) {
         r = digest_two(span_text(q->target, HTTP_TARGET_BYTES_MAX), span_of(q->body, q->body_size),
@@ -95,19 +96,26 @@ static enum res claim(struct http_request *q, struct pg_conn *c, const struct on
     return r;
 }
 
+/* `answer` NULL: the work replied itself. */
 static enum res keep(const struct http_request *q, struct pg_conn *c, const struct once *o,
                      const json_t *answer, struct err *why)
 {
     struct pg_params p;
-    char *text = json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(15));
-    if (text == NULL) {
+    unsigned usual = q->route->status != 0 ? q->route->status : 200;
+    char *text = NULL;
+    struct span kept = q->reply.status < 300 ? span_of(q->reply.text, q->reply.size) : SPAN_NONE;
+    if (answer != NULL) {
+        text = json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(15));
+        kept = span_text(text == NULL ? "" : text, SIZE_MAX);
+    }
+    if (kept.size == 0) {
         err_set(why, "out of memory for an answer");
         return RES_NO_MEMORY;
     }
     pg_params_init(&p);
     pg_params_bytes(&p, span_of(o->key, sizeof o->key));
-    pg_params_i64(&p, q->route->status != 0 ? q->route->status : 200);
-    pg_params_bytes(&p, span_of(text, strlen(text)));
+    pg_params_i64(&p, answer == NULL ? q->reply.status : usual);
+    pg_params_bytes(&p, kept);
     enum res r = pg_conn_run(c,
                              "UPDATE idempotency_key SET status = $2::bigint, answer = $3 "
                              "WHERE key_digest = $1",
@@ -146,8 +154,23 @@ static enum res transact(struct http_request *q, struct pg_conn *c, http_once_wo
         *ret_answer = answer;
     } else {
         json_decref(answer);
+        if (q->reply.ready && q->reply.status < 300) { /* told too early: it did not come true */
+            free(q->reply.text);
+            q->reply = (struct http_reply){.ready = false};
+        }
     }
     return r;
+}
+
+bool http_once_is_asked(const struct http_request *q)
+{
+    const struct http_param *params = q->route->params;
+    for (size_t i = 0; params != NULL && params[i].field.name != NULL; i++) {
+        if (strcmp(params[i].field.name, HEADER) == 0) {
+            return http_request_has(q, HEADER);
+        }
+    }
+    return false;
 }
 
 void http_once_run(struct http_request *q, struct pg_pool *pool, http_once_work work)

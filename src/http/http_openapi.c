@@ -163,7 +163,7 @@ static void add_errors(const struct http_route *r, json_t *responses)
         bool body_only =
             kind == HTTP_ERROR_BODY || kind == HTTP_ERROR_MEDIA || kind == HTTP_ERROR_CONFLICT;
         if ((body_only && r->body == NULL && r->media == NULL) ||
-            (kind == HTTP_ERROR_NOT_FOUND && !has_path)) {
+            (kind == HTTP_ERROR_NOT_FOUND && !has_path && !r->finds)) {
             continue;
         }
         char status[16];
@@ -200,6 +200,10 @@ static json_t *operation(const struct http_route *r, json_t *schemas)
     (void)snprintf(status, sizeof status, "%u", r->status != 0 ? r->status : 200U);
     json_t *responses = json_object();
     (void)json_object_set_new(responses, status, success(r, schemas));
+    if (r->other_status != 0) {
+        (void)snprintf(status, sizeof status, "%u", r->other_status);
+        (void)json_object_set_new(responses, status, success(r, schemas));
+    }
     add_errors(r, responses);
     json_t *parameters = json_array();
     for (const struct http_param *p = r->params; p != NULL && p->field.name != NULL; p++) {

@@ -340,6 +340,25 @@ static enum res body_text(const struct http_field *field, const json_t *value, c
     return RES_INVALID;
 }
 
+/* "no such field; there are a, b": as many as have room. */
+static void note_unknown(struct http_request *q, const struct http_field *fields, const char *key)
+{
+    char words[sizeof q->errors.items[0].constraint];
+    struct sink s;
+    sink_init(&s, words, sizeof words - 1);
+    sink_text(&s, "no such field; there are ");
+    for (size_t i = 0; fields[i].name != NULL; i++) {
+        if (s.size + strlen(fields[i].name) + 8 > s.size_max) {
+            sink_text(&s, ", ...");
+            break;
+        }
+        sink_text(&s, i > 0 ? ", " : "");
+        sink_text(&s, fields[i].name);
+    }
+    words[s.size] = '\0';
+    http_error_add(&q->errors, span_text(key, 64), SPAN_NONE, words);
+}
+
 static void check_body_fields(struct http_request *q)
 {
     const struct http_field *fields = q->route->body->fields;
@@ -354,7 +373,7 @@ static void check_body_fields(struct http_request *q)
         char number[24];
         struct span text = SPAN_NONE;
         if (fields[i].name == NULL) {
-            http_error_add(&q->errors, span_text(key, 64), SPAN_NONE, "no such field");
+            note_unknown(q, fields, key);
         } else if (take_part(q, i, value)) {
             continue; /* taken, or noted */
         } else if (body_text(&fields[i], value, number, &text) != RES_OK) {
@@ -382,6 +401,12 @@ void http_request_state_end(struct http_request *q)
     q->body_json =
         json_loadb(q->body == NULL ? "" : q->body, q->body_size, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(q->body_json)) {
+        char words[64] = "a JSON object";
+        if (q->body_json == NULL && q->body_size > 0) {
+            (void)snprintf(words, sizeof words, "JSON; line %d, column %d is none", error.line,
+                           error.column);
+        }
+        http_error_add(&q->errors, SPAN_LIT("body"), SPAN_NONE, words);
         http_reply_error(q, HTTP_ERROR_BODY, NULL);
         return;
     }

@@ -115,6 +115,8 @@ struct http_route {
     const struct http_schema *reply; /* JSON; NULL: `content_type` */
     bool page;                       /* the reply is {"items": [reply...], "nextCursor": ...} */
     unsigned status;                 /* of success; 0: 200 */
+    unsigned other_status;           /* of another success with the same reply; 0: none */
+    bool finds;                      /* 404 also without a {parameter}: what the body names */
     const char *content_type;        /* of a reply that is not from a schema */
     const char *const *errors;       /* codes of its own beside the usual ones; NULL: none */
     const char *permission;          /* what the caller must hold; NULL: open to all */

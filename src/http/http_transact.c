@@ -31,6 +31,10 @@ void http_transact_run(struct http_request *q, struct pg_pool *pool, http_once_w
     struct pg_conn *c = NULL;
     struct err why = {""};
     json_t *answer = NULL;
+    if (http_once_is_asked(q)) {
+        http_once_run(q, pool, work);
+        return;
+    }
     enum res r = pg_pool_take(pool, &c, &why);
     if (r == RES_OK) {
         r = transact(q, c, work, &answer, &why);

@@ -6,7 +6,8 @@
 
 #include "http_once.h"
 
-/* As http_once_run, without an Idempotency-Key. */
+/* As http_once_run, without an Idempotency-Key; with one, where the route has HTTP_PARAM_ONCE_MAYBE
+ * and the client sent it. The work gives its answer. */
 void http_transact_run(struct http_request *q, struct pg_pool *pool, http_once_work work);
 
 #endif

@@ -1,5 +1,6 @@
 #include "pricing_reply.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,10 +88,17 @@ void pricing_reply_refused(struct http_request *q, json_t *details, unsigned fau
     http_reply_error_details(q, HTTP_ERROR_PARAMETER, code, words_of(faults), details);
 }
 
+void pricing_reply_no_store(struct http_request *q, const char *store_id)
+{
+    char words[64];
+    (void)snprintf(words, sizeof words, "There is no store %s.", store_id);
+    http_reply_error(q, HTTP_ERROR_NOT_FOUND, words);
+}
+
 void pricing_reply_till(struct http_request *q)
 {
     http_reply_error_code(q, HTTP_ERROR_CONFLICT, PRICING_REPLY_TILL,
-                          "The prices of this store come from its till system.");
+                          "The prices of this store come from its till system; change it there.");
 }
 
 enum res pricing_reply_audit(struct http_request *q, struct pg_conn *c, const char *store_id,

@@ -25,6 +25,8 @@ void pricing_reply_add_field(json_t *details, int64_t row, const char *field, st
 /* 400 with the code of the first fault (0: INVALID_PARAMETER); takes the reference. One detail is
  * shown as an object, more as a list. */
 void pricing_reply_refused(struct http_request *q, json_t *details, unsigned faults);
+/* 404 that names the store. */
+void pricing_reply_no_store(struct http_request *q, const char *store_id);
 /* 409: the store's prices come from its till system. */
 void pricing_reply_till(struct http_request *q);
 /* What somebody did, in the same transaction. detail: a JSON object. */

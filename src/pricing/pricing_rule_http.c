@@ -148,7 +148,9 @@ static const struct http_param list_params[] = {
 static const struct http_param id_params[] = {
     {HTTP_IN_PATH, {.name = "id", .type = HTTP_UUID, .required = true, .summary = "The rule."}},
     HTTP_PARAM_END};
-static const char *const new_errors[] = {PRICING_REPLY_TILL, "TOO_MANY_RULES", NULL};
+static const char *const new_errors[] = {PRICING_REPLY_TILL, "TOO_MANY_RULES", HTTP_ONCE_ERRORS,
+                                         NULL};
+static const struct http_param new_params[] = {HTTP_PARAM_ONCE_MAYBE, HTTP_PARAM_END};
 static const char *const run_errors[] = {PRICING_REPLY_TILL, NULL};
 
 static const struct http_rows_list rules = {
@@ -219,7 +221,7 @@ static enum res find_place(struct http_request *q, struct pg_conn *c, char ret_i
     }
     r = RES_DENIED;
     if (PQntuples(rows) == 0) {
-        http_reply_error(q, HTTP_ERROR_NOT_FOUND, NULL);
+        pricing_reply_no_store(q, http_request_text(q, "storeId"));
     } else if (span_equal(pg_get_span(rows, 0, 0), SPAN_LIT("pos"))) {
         pricing_reply_till(q);
     } else if (http_request_has(q, "productId") && pg_get_is_null(rows, 0, 1)) {
@@ -417,7 +419,7 @@ static void post_run(struct http_request *q, void *context)
         pg_pool_give(context, c);
     }
     if (r == RES_NOT_FOUND) {
-        http_reply_error(q, HTTP_ERROR_NOT_FOUND, NULL);
+        pricing_reply_no_store(q, http_request_text(q, "storeId"));
     } else if (r == RES_CONFLICT) {
         pricing_reply_till(q);
     } else if (r != RES_OK) {
@@ -444,9 +446,11 @@ const struct http_route pricing_rule_http_routes[] = {
      .operation = "createPricingRule",
      .summary = "A new rule; it runs within the minute.",
      .tag = "pricing",
+     .params = new_params,
      .body = &new_schema,
      .reply = &rule_schema,
      .status = 201,
+     .finds = true,
      .errors = new_errors,
      .permission = "pricing.configure",
      .handle = post_rule},
@@ -476,6 +480,7 @@ const struct http_route pricing_rule_http_routes[] = {
      .tag = "pricing",
      .body = &run_body_schema,
      .reply = &run_schema,
+     .finds = true,
      .errors = run_errors,
      .permission = "pricing.configure",
      .handle = post_run},

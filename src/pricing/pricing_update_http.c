@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "http_once.h"
 #include "http_rows.h"
 #include "price_book.h"
 #include "pricing_reply.h"
@@ -87,7 +88,9 @@ static const struct http_field rollback_fields[] = {
 static const struct http_schema rollback_schema = {
     "PriceRollback", "Back to an earlier price, as a new version.", rollback_fields};
 
-static const char *const errors[] = {PRICING_REPLY_ERRORS, PRICING_REPLY_TILL, NULL};
+static const char *const errors[] = {PRICING_REPLY_ERRORS, PRICING_REPLY_TILL, HTTP_ONCE_ERRORS,
+                                     NULL};
+static const struct http_param once_params[] = {HTTP_PARAM_ONCE_MAYBE, HTTP_PARAM_END};
 
 /* ---- replies ---- */
 
@@ -137,6 +140,19 @@ struct asked {
     unsigned faults; /* of the number itself */
 };
 
+static void reply_unknown(struct http_request *q, enum res r)
+{
+    char words[160];
+    const char *store = http_request_text(q, "storeId");
+    if (r == RES_NOT_FOUND) {
+        pricing_reply_no_store(q, store);
+        return;
+    }
+    (void)snprintf(words, sizeof words, "Store %s has no product %s.", store,
+                   http_request_text(q, "productId"));
+    http_reply_error(q, HTTP_ERROR_NOT_FOUND, words);
+}
+
 /* Everything that is wrong with it, without a change; false: replied. */
 static bool look(struct http_request *q, struct pg_conn *c, const struct asked *a,
                  struct price_result *result, bool *ret_till)
@@ -146,7 +162,7 @@ static bool look(struct http_request *q, struct pg_conn *c, const struct asked *
     change.price_minor = a->faults == 0 ? change.price_minor : 1;
     enum res r = price_book_look(c, a->store_id, &change, 1, result, ret_till, &why);
     if (r == RES_NOT_FOUND || (r == RES_OK && result->outcome == PRICE_UNKNOWN_ITEM)) {
-        http_reply_error(q, HTTP_ERROR_NOT_FOUND, NULL);
+        reply_unknown(q, r);
     } else if (r != RES_OK) {
         http_rows_fail(q, r, &why);
     } else {
@@ -162,7 +178,8 @@ static bool look(struct http_request *q, struct pg_conn *c, const struct asked *
 
 /* ---- ask the till system ---- */
 
-static void request_price(struct http_request *q, struct pg_conn *c, const struct asked *a)
+/* This and those below: RES_DENIED: it replied an error. */
+static enum res request_price(struct http_request *q, struct pg_conn *c, const struct asked *a)
 {
     struct price_result result = {.outcome = PRICE_SAME};
     struct pg_params p;
@@ -170,7 +187,7 @@ static void request_price(struct http_request *q, struct pg_conn *c, const struc
     PGresult *rows = NULL;
     bool till = false;
     if (!look(q, c, a, &result, &till)) {
-        return;
+        return RES_DENIED;
     }
     pg_params_init(&p);
     pg_params_cstr(&p, a->store_id);
@@ -185,7 +202,7 @@ static void request_price(struct http_request *q, struct pg_conn *c, const struc
                              &p, &rows, &why);
     if (r != RES_OK) {
         http_rows_fail(q, r, &why);
-        return;
+        return RES_DENIED;
     }
     char id[37];
     pg_get_uuid(rows, 0, 0, id);
@@ -194,6 +211,7 @@ static void request_price(struct http_request *q, struct pg_conn *c, const struc
                                 a->change.price_minor, &result);
     (void)json_object_set_new(reply, "requestId", json_string(id));
     http_reply_json_status(q, 202, reply);
+    return RES_OK;
 }
 
 /* ---- later ---- */
@@ -240,7 +258,7 @@ static bool read_time(struct http_request *q, struct pg_conn *c, const char *sto
                         &p, &rows, &why);
     }
     if (r == RES_OK && PQntuples(rows) == 0) {
-        http_reply_error(q, HTTP_ERROR_NOT_FOUND, NULL);
+        reply_unknown(q, RES_NOT_FOUND);
         r = RES_NOT_FOUND;
     } else if (r == RES_OK) {
         at_ms = pg_get_time_ms(rows, 0, 0);
@@ -260,7 +278,7 @@ static bool read_time(struct http_request *q, struct pg_conn *c, const char *sto
     return r == RES_OK;
 }
 
-static void schedule_price(struct http_request *q, struct pg_conn *c, const struct asked *a)
+static enum res schedule_price(struct http_request *q, struct pg_conn *c, const struct asked *a)
 {
     struct price_result result = {.outcome = PRICE_SAME};
     struct pg_params p;
@@ -269,11 +287,11 @@ static void schedule_price(struct http_request *q, struct pg_conn *c, const stru
     bool till = false;
     int64_t at_ms = 0;
     if (!look(q, c, a, &result, &till) || !read_time(q, c, a->store_id, &at_ms)) {
-        return;
+        return RES_DENIED;
     }
     if (till) {
         pricing_reply_till(q);
-        return;
+        return RES_DENIED;
     }
     pg_params_init(&p);
     pg_params_cstr(&p, a->store_id);
@@ -290,7 +308,7 @@ static void schedule_price(struct http_request *q, struct pg_conn *c, const stru
                              &p, &rows, &why);
     if (r != RES_OK) {
         http_rows_fail(q, r, &why);
-        return;
+        return RES_DENIED;
     }
     char id[37];
     struct span at = pg_get_span(rows, 0, 1);
@@ -301,53 +319,51 @@ static void schedule_price(struct http_request *q, struct pg_conn *c, const stru
     (void)json_object_set_new(reply, "effectiveAt", json_stringn((const char *)at.data, at.size));
     PQclear(rows);
     http_reply_json_status(q, 202, reply);
+    return RES_OK;
 }
 
 /* ---- handlers ---- */
 
-/* With a connection: what is not simply a change now. */
-static void update_otherwise(struct http_request *q, struct pg_pool *pool, const struct asked *a)
+/* What is not simply a change now. */
+static enum res update_otherwise(struct http_request *q, struct pg_conn *c, const struct asked *a)
 {
     struct price_result result;
-    struct err why = {""};
-    struct pg_conn *c = NULL;
     bool till = false;
-    enum res r = pg_pool_take(pool, &c, &why);
-    if (r != RES_OK) {
-        http_rows_fail(q, r, &why);
-        return;
-    }
     if (http_request_has(q, "effectiveAt")) {
-        schedule_price(q, c, a);
-    } else if (a->faults == 0) {
-        request_price(q, c, a);
-    } else {
-        bool fine = look(q, c, a, &result, &till);
-        (void)fine; /* it has a fault: it is replied */
+        return schedule_price(q, c, a);
     }
-    pg_pool_give(pool, c);
+    if (a->faults == 0) {
+        return request_price(q, c, a);
+    }
+    bool fine = look(q, c, a, &result, &till);
+    (void)fine; /* it has a fault: it is replied */
+    return RES_DENIED;
 }
 
-static void reply_result(struct http_request *q, const struct asked *a, enum res r,
-                         const struct price_result *result, const struct err *why)
+static enum res reply_result(struct http_request *q, const struct asked *a, enum res r,
+                             const struct price_result *result, const struct err *why)
 {
     if (r == RES_NOT_FOUND || (r == RES_OK && result->outcome == PRICE_UNKNOWN_ITEM)) {
-        http_reply_error(q, HTTP_ERROR_NOT_FOUND, NULL);
+        reply_unknown(q, r);
     } else if (r != RES_OK) {
         http_rows_fail(q, r, why);
     } else if (result->outcome == PRICE_REFUSED) {
         reply_faults(q, result->faults, &result->limits, a->price_text, a->currency);
     } else {
         reply_changed(q, &a->change, result);
+        return RES_OK;
     }
+    return RES_DENIED;
 }
 
-static void post_update(struct http_request *q, void *context)
+static bool is_plain(const struct http_request *q, const struct asked *a)
 {
-    struct pricing_update_http *h = context;
+    return a->faults == 0 && !http_request_has(q, "effectiveAt");
+}
+
+static void read_update(const struct http_request *q, struct asked *ret)
+{
     const char *reason = http_request_text(q, "reason");
-    struct price_result result = {.outcome = PRICE_SAME};
-    struct err why = {""};
     struct asked a = {
         .store_id = http_request_text(q, "storeId"),
         .currency = http_request_text(q, "currency"),
@@ -358,19 +374,56 @@ static void post_update(struct http_request *q, void *context)
     a.order.store_id = a.store_id;
     a.change.currency = a.currency == NULL ? SPAN_NONE : span_text(a.currency, 8);
     a.faults = price_check_read(span_text(a.price_text, HTTP_NUMBER_BYTES), &a.change.price_minor);
-    if (a.faults != 0 || http_request_has(q, "effectiveAt")) {
-        update_otherwise(q, h->pool, &a);
-        return;
-    }
-    enum res r = price_group_change(h->group, &a.order, &a.change, &result, &why);
-    if (r == RES_CONFLICT) {
-        update_otherwise(q, h->pool, &a);
-    } else {
-        reply_result(q, &a, r, &result, &why);
-    }
+    *ret = a;
 }
 
-/* RES_NOT_FOUND: no such version of a product of the store. */
+/* The transaction of an Idempotency-Key. */
+static enum res update_once(struct http_request *q, struct pg_conn *c, json_t **ret_answer,
+                            struct err *why)
+{
+    struct asked a;
+    struct price_result result = {.outcome = PRICE_SAME};
+    (void)ret_answer; /* it replies itself */
+    read_update(q, &a);
+    enum res r = RES_CONFLICT;
+    if (is_plain(q, &a)) {
+        r = price_book_change(c, &a.order, &a.change, 1, &result, why);
+    }
+    return r == RES_CONFLICT ? update_otherwise(q, c, &a) : reply_result(q, &a, r, &result, why);
+}
+
+/* Without a key many changes share a transaction. */
+static void post_update(struct http_request *q, void *context)
+{
+    struct pricing_update_http *h = context;
+    struct price_result result = {.outcome = PRICE_SAME};
+    struct err why = {""};
+    struct pg_conn *c = NULL;
+    struct asked a;
+    if (http_once_is_asked(q)) {
+        http_once_run(q, h->pool, update_once);
+        return;
+    }
+    read_update(q, &a);
+    enum res r = RES_CONFLICT;
+    if (is_plain(q, &a)) {
+        r = price_group_change(h->group, &a.order, &a.change, &result, &why);
+    }
+    if (r != RES_CONFLICT) {
+        r = reply_result(q, &a, r, &result, &why);
+    } else {
+        r = pg_pool_take(h->pool, &c, &why);
+        if (r == RES_OK) {
+            r = update_otherwise(q, c, &a);
+            pg_pool_give(h->pool, c);
+        } else {
+            http_rows_fail(q, r, &why);
+        }
+    }
+    (void)r; /* it is replied */
+}
+
+/* RES_DENIED: no such version of a product of the store; it is replied. */
 static enum res price_of_version(struct http_request *q, struct pg_pool *pool, int64_t *ret_minor,
                                  struct err *why)
 {
@@ -386,7 +439,9 @@ static enum res price_of_version(struct http_request *q, struct pg_pool *pool, i
                              "p.version = $3::bigint",
                              &p, &rows, why);
     if (r == RES_OK && PQntuples(rows) == 0) {
-        r = RES_NOT_FOUND;
+        http_reply_error(q, HTTP_ERROR_NOT_FOUND,
+                         "The store has no such product, or the product no such version.");
+        r = RES_DENIED;
     } else if (r == RES_OK) {
         *ret_minor = pg_get_i64(rows, 0, 0);
     }
@@ -414,8 +469,9 @@ static void post_rollback(struct http_request *q, void *context)
     }
     if (r == RES_CONFLICT) {
         pricing_reply_till(q);
-    } else {
-        reply_result(q, &a, r, &result, &why);
+    } else if (r != RES_DENIED) {
+        r = reply_result(q, &a, r, &result, &why);
+        (void)r; /* it is replied */
     }
 }
 
@@ -490,8 +546,11 @@ const struct http_route pricing_update_http_routes[] = {
      .summary = "Changes the price of one product; 202 when it is scheduled, or only requested "
                 "because the store's prices come from its till system.",
      .tag = "pricing",
+     .params = once_params,
      .body = &update_schema,
      .reply = &change_schema,
+     .other_status = 202,
+     .finds = true,
      .errors = errors,
      .permission = "pricing.write",
      .handle = post_update},
@@ -502,6 +561,7 @@ const struct http_route pricing_update_http_routes[] = {
      .tag = "pricing",
      .body = &rollback_schema,
      .reply = &change_schema,
+     .finds = true,
      .errors = errors,
      .permission = "pricing.write",
      .handle = post_rollback},

@@ -6,7 +6,7 @@
 
 #include "bulk_http.h"
 #include "bulk_job.h"
-#include "http_rows.h"
+#include "http_transact.h"
 #include "price_book.h"
 #include "pricing_reply.h"
 #include "pricing_update_http.h"
@@ -53,8 +53,10 @@ static const struct http_param params[] = {{HTTP_IN_QUERY,
                                              .max = 24,
                                              .charset = "A-Z0-9-",
                                              .summary = "The store, where the body is text/csv."}},
+                                           HTTP_PARAM_ONCE_MAYBE,
                                            HTTP_PARAM_END};
-static const char *const errors[] = {PRICING_REPLY_ERRORS, PRICING_REPLY_TILL, NULL};
+static const char *const errors[] = {PRICING_REPLY_ERRORS, PRICING_REPLY_TILL, HTTP_ONCE_ERRORS,
+                                     NULL};
 
 struct work {
     struct pricing_upload upload;
@@ -237,72 +239,70 @@ static enum res make_job(struct http_request *q, struct work *w, struct pg_conn 
         pg_array_span(&targets, w->upload.rows[i].product_id);
         pg_array_span(&changes, span_of(change, (size_t)n));
     }
-    enum res r = pg_conn_command(c, "BEGIN", why);
+    enum res r = bulk_job_create(c, &job, &targets, &changes, ret_job_id, why);
+    json_t *detail = json_pack("{s:I}", "rows", (json_int_t)w->upload.row_count);
     if (r == RES_OK) {
-        r = bulk_job_create(c, &job, &targets, &changes, ret_job_id, why);
-        json_t *detail = json_pack("{s:I}", "rows", (json_int_t)w->upload.row_count);
-        if (r == RES_OK) {
-            r = pricing_reply_audit(q, c, w->store_id, "price.bulk", "bulk_job", ret_job_id, detail,
-                                    why);
-        }
-        json_decref(detail);
-        r = pg_conn_end(c, r, why);
+        r = pricing_reply_audit(q, c, w->store_id, "price.bulk", "bulk_job", ret_job_id, detail,
+                                why);
     }
+    json_decref(detail);
     pg_array_deinit(&targets);
     pg_array_deinit(&changes);
     return r;
 }
 
-static void upload(struct http_request *q, struct work *w, struct pg_conn *c)
+static enum res upload(struct http_request *q, struct work *w, struct pg_conn *c,
+                       json_t **ret_answer, struct err *why)
 {
     char job_id[BULK_JOB_ID_BYTES + 1];
-    struct err why = {""};
-    enum res r = w->store_id[0] == '\0' ? RES_OK : judge(w, c, &why);
+    enum res r = w->store_id[0] == '\0' ? RES_OK : judge(w, c, why);
     if (r == RES_NOT_FOUND) {
-        http_reply_error(q, HTTP_ERROR_NOT_FOUND, NULL);
-    } else if (r != RES_OK) {
-        http_rows_fail(q, r, &why);
-    } else if (json_array_size(w->details) > 0) {
-        pricing_reply_refused(q, json_incref(w->details), w->faults);
-    } else if (w->till) {
-        pricing_reply_till(q);
-    } else {
-        r = make_job(q, w, c, job_id, &why);
-        if (r == RES_OK) {
-            http_reply_json(q, json_pack("{s:s, s:I}", "jobId", job_id, "rows",
-                                         (json_int_t)w->upload.row_count));
-        } else {
-            http_rows_fail(q, r, &why);
-        }
+        pricing_reply_no_store(q, w->store_id);
+        return RES_DENIED;
     }
+    if (r != RES_OK) {
+        return r;
+    }
+    if (json_array_size(w->details) > 0) {
+        pricing_reply_refused(q, json_incref(w->details), w->faults);
+        return RES_DENIED;
+    }
+    if (w->till) {
+        pricing_reply_till(q);
+        return RES_DENIED;
+    }
+    r = make_job(q, w, c, job_id, why);
+    if (r == RES_OK) {
+        *ret_answer =
+            json_pack("{s:s, s:I}", "jobId", job_id, "rows", (json_int_t)w->upload.row_count);
+        r = *ret_answer == NULL ? RES_NO_MEMORY : RES_OK;
+    }
+    return r;
+}
+
+static enum res bulk(struct http_request *q, struct pg_conn *c, json_t **ret_answer,
+                     struct err *why)
+{
+    struct work *w = work_new(http_request_body(q).size);
+    json_t *details = json_array();
+    enum res r = RES_NO_MEMORY;
+    if (w != NULL && details != NULL) {
+        w->details = details;
+        read_body(q, w);
+        r = check_doubles(w) ? upload(q, w, c, ret_answer, why) : RES_NO_MEMORY;
+    }
+    if (r == RES_NO_MEMORY) {
+        http_reply_error(q, HTTP_ERROR_UNAVAILABLE, "Out of memory; try again.");
+        r = RES_DENIED;
+    }
+    json_decref(details);
+    work_free(w);
+    return r;
 }
 
 static void post_bulk(struct http_request *q, void *context)
 {
-    struct err why = {""};
-    struct pg_conn *c = NULL;
-    struct work *w = work_new(http_request_body(q).size);
-    json_t *details = json_array();
-    if (w == NULL || details == NULL) {
-        http_reply_error(q, HTTP_ERROR_UNAVAILABLE, "Out of memory; try again.");
-        goto out;
-    }
-    w->details = details;
-    read_body(q, w);
-    if (!check_doubles(w)) {
-        http_reply_error(q, HTTP_ERROR_UNAVAILABLE, "Out of memory; try again.");
-        goto out;
-    }
-    enum res r = pg_pool_take(context, &c, &why);
-    if (r == RES_OK) {
-        upload(q, w, c);
-        pg_pool_give(context, c);
-    } else {
-        http_rows_fail(q, r, &why);
-    }
-out:
-    json_decref(details);
-    work_free(w);
+    http_transact_run(q, context, bulk);
 }
 
 const struct http_route pricing_upload_http_routes[] = {
@@ -319,6 +319,7 @@ const struct http_route pricing_upload_http_routes[] = {
      .body_bytes_max = PRICING_UPLOAD_BYTES_MAX,
      .reply = &bulk_http_started_schema,
      .status = 202,
+     .finds = true,
      .errors = errors,
      .permission = "pricing.write",
      .handle = post_bulk},

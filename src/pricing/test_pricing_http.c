@@ -478,6 +478,57 @@ static void a_price_to_come_is_in_the_stores_own_time(void **state)
     assert_int_equal(number("SELECT price_minor FROM item WHERE sku = 'TEA'"), 6100);
 }
 
+#define KEY_A      "6b1f6f0e-0000-4000-8000-00000000000a"
+#define KEY_B      "6b1f6f0e-0000-4000-8000-00000000000b"
+#define KEY_C      "6b1f6f0e-0000-4000-8000-00000000000c"
+#define KEY_D      "6b1f6f0e-0000-4000-8000-00000000000d"
+#define KEYED(key) "application/json\r\nIdempotency-Key: " key
+
+/* C-202 */
+static void a_repeated_key_gets_the_first_answer_again(void **state)
+{
+    static const char later[] = "{\"storeId\": \"STORE-A\", \"productId\": \"TEA\", \"price\": "
+                                "60, \"effectiveAt\": \"2027-01-02T18:00\"}";
+    static const char bulk[] = "{\"storeId\": \"STORE-A\", \"updates\": [{\"productId\": \"TEA\", "
+                               "\"price\": 62}]}";
+    (void)state;
+    const struct {
+        const char *media;
+        const char *target;
+        const char *body;
+        unsigned status;
+    } cases[] = {{KEYED(KEY_A), "/api/pricing/update", UPDATE("TEA", "61"), 200},
+                 {KEYED(KEY_B), "/api/pricing/update", later, 202},
+                 {KEYED(KEY_C), "/api/pricing/bulk-update", bulk, 202}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *first = send_as(&ours, "POST", cases[i].target, cases[i].media, cases[i].body);
+        is_status(cases[i].status);
+        json_decref(update(UPDATE("TEA", "63"), 200));
+        json_t *again = send_as(&ours, "POST", cases[i].target, cases[i].media, cases[i].body);
+        is_status(cases[i].status);
+        assert_true(json_equal(first, again));
+        json_decref(first);
+        json_decref(again);
+        json_decref(send_as(&ours, "POST", cases[i].target, cases[i].media,
+                            "{\"storeId\": \"STORE-A\", \"productId\": \"TEA\", \"price\": 1}"));
+        is_status(409);
+    }
+    assert_int_equal(number("SELECT price_minor FROM item WHERE sku = 'TEA'"), 6300);
+    assert_int_equal(number("SELECT count(*) FROM price_schedule"), 1);
+    assert_int_equal(number("SELECT count(*) FROM bulk_job"), 1);
+}
+
+/* A refusal is not kept: with the same key the next try may succeed. */
+static void a_refused_change_leaves_its_key_unused(void **state)
+{
+    (void)state;
+    json_decref(send_as(&ours, "POST", "/api/pricing/update", KEYED(KEY_D), UPDATE("TEA", "-1")));
+    is_status(400);
+    json_decref(send_as(&ours, "POST", "/api/pricing/update", KEYED(KEY_D), UPDATE("TEA", "61")));
+    is_status(200);
+    assert_int_equal(number("SELECT price_minor FROM item WHERE sku = 'TEA'"), 6100);
+}
+
 static void a_till_systems_store_is_asked_not_told(void **state)
 {
     (void)state;
@@ -865,6 +916,8 @@ int main(void)
         cmocka_unit_test_setup(limits_that_change_meanwhile_still_hold, fresh),
         cmocka_unit_test_setup(any_price_is_kept_exactly_or_refused, fresh),
         cmocka_unit_test_setup(a_price_to_come_is_in_the_stores_own_time, fresh),
+        cmocka_unit_test_setup(a_repeated_key_gets_the_first_answer_again, fresh),
+        cmocka_unit_test_setup(a_refused_change_leaves_its_key_unused, fresh),
         cmocka_unit_test_setup(a_till_systems_store_is_asked_not_told, fresh),
         cmocka_unit_test_setup(a_rollback_is_a_new_version, fresh),
         cmocka_unit_test_setup(one_bad_row_refuses_the_upload_and_every_fault_is_named, fresh),
