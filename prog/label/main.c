@@ -88,6 +88,7 @@ static void set_led(void *context, enum led_pattern pattern, enum led_colour col
     } else if (w->options.terminal && w->lit) {
         printf("lamp: off\n");
     }
+    (void)fflush(stdout);
     w->lit = lit;
 }
 
