@@ -169,7 +169,7 @@ static enum res take_header(struct import *im, const struct csv *csv)
                            &what) != RES_OK) {
         err_set(im->why,
                 "the first line must name the columns, each once, among them %sgtin or sku; "
-                "see to %s",
+                "missing or named twice: %s",
                 im->apply.settings->partial ? "" : "name, price, and ", what);
         return RES_INVALID;
     }

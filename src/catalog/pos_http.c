@@ -103,7 +103,7 @@ static void reply_result(struct http_request *q, struct pg_pool *pool,
 {
     if (r->state == POS_SYNC_REFUSED) {
         char words[128];
-        (void)snprintf(words, sizeof words, "%lld rows are wrong; nothing was changed.",
+        (void)snprintf(words, sizeof words, "Rows that are wrong: %lld; nothing was changed.",
                        (long long)r->summary.refused);
         http_reply_error_details(q, HTTP_ERROR_PARAMETER, "POS_ROWS_REFUSED", words,
                                  json_incref(r->refusals));

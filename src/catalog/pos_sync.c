@@ -178,8 +178,8 @@ static enum res tell(struct sync *s)
         return alert_resolve(s->c, s->order->store_id, cause, s->why);
     }
     (void)snprintf(message, sizeof message,
-                   "The till system's catalogue was refused: %lld of its rows are wrong; nothing "
-                   "was changed.",
+                   "The till system's catalogue was refused, nothing was changed; rows that are "
+                   "wrong: %lld.",
                    (long long)s->result.summary.refused);
     const struct alert_raise alert = {
         .store_id = s->order->store_id, .kind = ALERT_POS_SYNC, .cause = cause, .message = message};

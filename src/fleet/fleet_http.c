@@ -213,7 +213,7 @@ static const struct http_schema detail_schema = {
     "CartDetail", "A cart with its streams and its latest commands.", detail_fields};
 
 static const struct http_param list_params[] = {{HTTP_IN_QUERY,
-                                                 {.name = "store",
+                                                 {.name = "storeId",
                                                   .type = HTTP_TEXT,
                                                   .min = 3,
                                                   .max = 24,
@@ -245,7 +245,7 @@ static const struct http_param one_params[] = {{HTTP_IN_PATH,
                                                  .summary = "The cart."}},
                                                HTTP_PARAM_END};
 
-static const struct http_rows_filter filters[] = {{"store", "c.store_id = ?"},
+static const struct http_rows_filter filters[] = {{"storeId", "c.store_id = ?"},
                                                   {"state", STATE " = ?"},
                                                   {"firmware", "c.firmware = ?"},
                                                   {NULL, NULL}};

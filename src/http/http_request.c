@@ -128,6 +128,49 @@ const char *http_request_id(const struct http_request *q)
 
 /* ---- steps ---- */
 
+/* "no such field; there are a, b": as many as have room. */
+struct known {
+    char words[sizeof((struct http_error_detail *)NULL)->constraint];
+    size_t count;
+};
+
+static void known_add(struct known *k, const char *what, const char *name)
+{
+    size_t at = strlen(k->words);
+    const char *before = ", ";
+    if (k->count++ == 0) {
+        at = (size_t)snprintf(k->words, sizeof k->words, "no such %s", what);
+        before = "; there are ";
+    }
+    if (at + strlen(before) + strlen(name) + sizeof ", ..." <= sizeof k->words) {
+        (void)snprintf(k->words + at, sizeof k->words - at, "%s%s", before, name);
+    } else if (at + sizeof ", ..." <= sizeof k->words && strcmp(k->words + at - 3, "...") != 0) {
+        (void)snprintf(k->words + at, sizeof k->words - at, ", ...");
+    }
+}
+
+static void note_unknown_parameter(struct http_request *q, const struct http_uri_pair *pair)
+{
+    const struct http_param *params = q->route->params;
+    struct known k = {.words = "no such parameter"};
+    for (size_t i = 0; params != NULL && params[i].field.name != NULL; i++) {
+        if (params[i].place == HTTP_IN_QUERY) {
+            known_add(&k, "parameter", params[i].field.name);
+        }
+    }
+    http_error_add(&q->errors, pair->name, pair->value, k.words);
+}
+
+static void note_unknown_field(struct http_request *q, const char *key)
+{
+    const struct http_field *fields = q->route->body->fields;
+    struct known k = {.words = "no such field"};
+    for (size_t i = 0; fields[i].name != NULL; i++) {
+        known_add(&k, "field", fields[i].name);
+    }
+    http_error_add(&q->errors, span_text(key, 64), SPAN_NONE, k.words);
+}
+
 static void check_query(struct http_request *q)
 {
     const struct http_param *params = q->route->params;
@@ -140,7 +183,7 @@ static void check_query(struct http_request *q)
             i++;
         }
         if (params == NULL || params[i].field.name == NULL) {
-            http_error_add(&q->errors, pair->name, pair->value, "no such parameter");
+            note_unknown_parameter(q, pair);
         } else if (q->values[i].present) {
             http_error_add(&q->errors, pair->name, pair->value, "given once");
         } else if (http_route_check(&params[i].field, pair->value, &q->values[i], &q->errors) !=
@@ -340,25 +383,6 @@ static enum res body_text(const struct http_field *field, const json_t *value, c
     return RES_INVALID;
 }
 
-/* "no such field; there are a, b": as many as have room. */
-static void note_unknown(struct http_request *q, const struct http_field *fields, const char *key)
-{
-    char words[sizeof q->errors.items[0].constraint];
-    struct sink s;
-    sink_init(&s, words, sizeof words - 1);
-    sink_text(&s, "no such field; there are ");
-    for (size_t i = 0; fields[i].name != NULL; i++) {
-        if (s.size + strlen(fields[i].name) + 8 > s.size_max) {
-            sink_text(&s, ", ...");
-            break;
-        }
-        sink_text(&s, i > 0 ? ", " : "");
-        sink_text(&s, fields[i].name);
-    }
-    words[s.size] = '\0';
-    http_error_add(&q->errors, span_text(key, 64), SPAN_NONE, words);
-}
-
 static void check_body_fields(struct http_request *q)
 {
     const struct http_field *fields = q->route->body->fields;
@@ -373,7 +397,7 @@ static void check_body_fields(struct http_request *q)
         char number[24];
         struct span text = SPAN_NONE;
         if (fields[i].name == NULL) {
-            note_unknown(q, fields, key);
+            note_unknown_field(q, key);
         } else if (take_part(q, i, value)) {
             continue; /* taken, or noted */
         } else if (body_text(&fields[i], value, number, &text) != RES_OK) {
@@ -403,7 +427,7 @@ void http_request_state_end(struct http_request *q)
     if (!json_is_object(q->body_json)) {
         char words[64] = "a JSON object";
         if (q->body_json == NULL && q->body_size > 0) {
-            (void)snprintf(words, sizeof words, "JSON; line %d, column %d is none", error.line,
+            (void)snprintf(words, sizeof words, "JSON; wrong at line %d, column %d", error.line,
                            error.column);
         }
         http_error_add(&q->errors, SPAN_LIT("body"), SPAN_NONE, words);

@@ -341,6 +341,21 @@ static void takes_only_the_body_it_declares(void **state)
              413, "BODY_TOO_LARGE", 0);
 }
 
+static void a_wrong_name_is_answered_with_the_right_ones(void **state)
+{
+    (void)state;
+    struct http_client_reply r = post("application/json", "{\"name\":\"n\",\"nmae\":\"m\"}");
+    assert_non_null(strstr(r.body, "no such field; there are name"));
+    http_client_reply_deinit(&r);
+    r = ask("GET /api/things?limt=2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert_non_null(strstr(r.body, "no such parameter; there are "));
+    assert_non_null(strstr(r.body, ", limit"));
+    http_client_reply_deinit(&r);
+    r = post("application/json", "{\"name\":\n \"n\"");
+    assert_non_null(strstr(r.body, "wrong at line 2, column 4"));
+    http_client_reply_deinit(&r);
+}
+
 static void refuses_what_is_too_large(void **state)
 {
     (void)state;
@@ -631,6 +646,7 @@ int main(void)
         cmocka_unit_test(names_every_wrong_field_at_once),
         cmocka_unit_test(one_envelope_for_every_refusal),
         cmocka_unit_test(takes_only_the_body_it_declares),
+        cmocka_unit_test(a_wrong_name_is_answered_with_the_right_ones),
         cmocka_unit_test(refuses_what_is_too_large),
         cmocka_unit_test(carries_a_request_id_through),
         cmocka_unit_test(pages_joined_are_the_whole),

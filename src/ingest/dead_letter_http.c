@@ -95,7 +95,7 @@ static const struct http_schema detail_schema = {
 
 static const struct http_param list_params[] = {
     {HTTP_IN_QUERY,
-     {.name = "store",
+     {.name = "storeId",
       .type = HTTP_TEXT,
       .min = 3,
       .max = 24,
@@ -129,7 +129,7 @@ static const struct http_param one_params[] = {{HTTP_IN_PATH,
                                                  .summary = "The dead letter."}},
                                                HTTP_PARAM_END};
 
-static const struct http_rows_filter filters[] = {{"store", "d.store_id = ?"},
+static const struct http_rows_filter filters[] = {{"storeId", "d.store_id = ?"},
                                                   {"reason", "d.reason = ?"},
                                                   {"device", "d.claimed_device = ?"},
                                                   {"state", "d.state = ?"},

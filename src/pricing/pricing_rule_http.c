@@ -18,6 +18,11 @@ static const char *const kinds[] = {"match", "percent", "min_margin", "schedule"
 static const char *const all_kinds[] = {"match",    "percent", "min_margin",
                                         "schedule", "expiry",  NULL};
 
+#define PARAMETER_NAMES                                                                            \
+    "match: adjustPercent, minMarginPercent, maxAgeHours. percent: percent, of (base, mrp, "       \
+    "cost). "                                                                                      \
+    "schedule: the same with days, from, to. min_margin: marginPercent."
+
 static const struct http_field rule_fields[] = {
     {.name = "ruleId", .type = HTTP_UUID, .source = "r.rule_id", .summary = "Its id."},
     {.name = "storeId", .type = HTTP_TEXT, .source = "r.store_id", .summary = "The store."},
@@ -44,8 +49,7 @@ static const struct http_field rule_fields[] = {
     {.name = "parameters",
      .type = HTTP_OBJECT,
      .source = "r.parameters",
-     .summary = "match: adjustPercent, minMarginPercent, maxAgeHours. percent: percent, of (base, "
-                "mrp, cost). schedule: the same with days, from, to. min_margin: marginPercent."},
+     .summary = PARAMETER_NAMES},
     {.name = "enabled", .type = HTTP_BOOLEAN, .source = "r.enabled", .summary = "Whether it runs."},
     {.name = "createdBy", .type = HTTP_TEXT, .source = "r.created_by", .summary = "Account id."},
     {.name = "createdAt", .type = HTTP_TIME, .source = "r.created_at", .summary = "Since when."},
@@ -64,8 +68,7 @@ static const struct http_schema rule_schema = {"PricingRule", "An automatic pric
     }
 #define PARAMETERS(must)                                                                           \
     {                                                                                              \
-        .name = "parameters", .type = HTTP_OBJECT, .required = (must),                             \
-        .summary = "Of its kind, see the rule."                                                    \
+        .name = "parameters", .type = HTTP_OBJECT, .required = (must), .summary = PARAMETER_NAMES  \
     }
 #define ENABLED                                                                                    \
     {                                                                                              \

@@ -187,7 +187,7 @@ static const struct http_schema detail_schema = {
 
 static const struct http_param list_params[] = {
     {HTTP_IN_QUERY,
-     {.name = "store",
+     {.name = "storeId",
       .type = HTTP_TEXT,
       .min = 3,
       .max = 24,
@@ -219,7 +219,7 @@ static const struct http_param one_params[] = {{HTTP_IN_PATH,
                                                  .summary = "The session."}},
                                                HTTP_PARAM_END};
 
-static const struct http_rows_filter filters[] = {{"store", "s.store_id = ?"},
+static const struct http_rows_filter filters[] = {{"storeId", "s.store_id = ?"},
                                                   {"cart", "s.cart_id = ?"},
                                                   {"status", "s.status = ?"},
                                                   {"reconcile", "s.reconcile_state = ?"},

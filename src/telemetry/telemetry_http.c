@@ -50,7 +50,7 @@ static const struct http_param params[] = {
       .charset = "A-Z0-9.-",
       .summary = "Only of this session."}},
     {HTTP_IN_QUERY,
-     {.name = "store",
+     {.name = "storeId",
       .type = HTTP_TEXT,
       .min = 3,
       .max = 24,
@@ -120,7 +120,7 @@ static void list_events(struct http_request *q, void *context)
     const struct telemetry_filter filter = {
         .device_id = text_param(q, "device"),
         .session_id = text_param(q, "session"),
-        .store_id = text_param(q, "store"),
+        .store_id = text_param(q, "storeId"),
         .type_mask = http_request_has(q, "type")
                          ? UINT64_C(1) << (unsigned)http_request_number(q, "type")
                          : 0,

@@ -149,9 +149,9 @@ static void every_route_answers_as_documented(void **state)
     (void)state;
     static const char *const routes[][2] = {
         {"/api/carts", "/api/carts?limit=1000"},
-        {"/api/carts", "/api/carts?store=STORE-A&state=in-use&firmware=1.4.2"},
+        {"/api/carts", "/api/carts?storeId=STORE-A&state=in-use&firmware=1.4.2"},
         {"/api/carts/{id}", "/api/carts/CART-A001"},
-        {"/api/sessions", "/api/sessions?status=complete&reconcile=reconciled&store=STORE-A"},
+        {"/api/sessions", "/api/sessions?status=complete&reconcile=reconciled&storeId=STORE-A"},
         {"/api/sessions/{id}", "/api/sessions/CART-A001.1.10"},
         {"/api/alerts", "/api/alerts?severity=high&status=open"},
         {"/api/telemetry", "/api/telemetry?device=CART-A001&type=scan&signature=true"},
@@ -274,8 +274,8 @@ static void refuses_every_bad_parameter_of_every_route(void **state)
         "?cursor=AAAA",
         "?cursor=%20",
         "?limit=1&limit=1",
-        "?store=a'%20OR%201=1--",
-        "?store=%27%3BDROP%20TABLE%20cart%3B--",
+        "?storeId=a'%20OR%201=1--",
+        "?storeId=%27%3BDROP%20TABLE%20cart%3B--",
         "?to=tomorrow",
         "?cursor=Y0NBUlQfHw",
         "?cursor=c2JhZB9DQVJUHw",
@@ -305,7 +305,7 @@ static void refuses_every_bad_parameter_of_every_route(void **state)
 static void every_combination_of_filters_is_answered(void **state)
 {
     (void)state;
-    static const char *const filters[] = {"store=STORE-A",
+    static const char *const filters[] = {"storeId=STORE-A",
                                           "cart=CART-A001",
                                           "status=complete",
                                           "reconcile=reconciled",
@@ -327,7 +327,7 @@ static void every_combination_of_filters_is_answered(void **state)
     }
     static const char *const others[] = {
         "/api/alerts?storeId=STORE-A&status=open&severity=high&kind=fault&deviceId=CART-A004",
-        "/api/dead-letters?store=STORE-B&reason=bad_signature&device=CART-B001&state=open"};
+        "/api/dead-letters?storeId=STORE-B&reason=bad_signature&device=CART-B001&state=open"};
     for (size_t i = 0; i < 2; i++) {
         json_t *page = api_fixture_json(x.api, others[i]);
         assert_true(json_array_size(json_object_get(page, "items")) > 0);
@@ -450,7 +450,7 @@ static void garbage_is_refused_and_nothing_breaks(void **state)
                                         "--",
                                         "%00",
                                         "..",
-                                        "store=",
+                                        "storeId=",
                                         "CART-A001",
                                         "%f0%9f",
                                         "telemetry",
