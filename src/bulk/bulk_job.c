@@ -45,7 +45,8 @@ static const char mark_rows[] =
  * called running again in a job that is done. Each row looks its deliveries up by itself: a job
  * comes faster than the planner's statistics, and a join would be of ten thousand with ten
  * thousand. */
-#define OF_ROW "FROM delivery d WHERE d.job_id = $1::uuid AND d.row_number = r.row_number"
+#define OF_ROW        "FROM delivery d WHERE d.job_id = $1::uuid AND d.row_number = r.row_number"
+#define OF_ROW_OF_JOB "FROM delivery d WHERE d.job_id = j.job_id AND d.row_number = r.row_number"
 static const char settle_rows[] =
     "UPDATE bulk_row r SET (state, detail, finished_at) = (SELECT "
     "CASE WHEN s.failed > 0 THEN 'failed' WHEN s.pending > 0 THEN 'offline' ELSE 'succeeded' END, "
@@ -58,7 +59,9 @@ static const char settle_rows[] =
     "min(d.label_id) FILTER (WHERE d.state = 'failed') AS failed_label, "
     "min(d.detail) FILTER (WHERE d.state = 'failed') AS failed_detail, "
     "min(d.label_id) FILTER (WHERE d.state = 'pending') AS pending_label " OF_ROW ") s) "
-    "WHERE r.job_id = $1::uuid AND r.state IN ('running', 'offline') AND (SELECT count(*) " OF_ROW
+    "WHERE r.job_id = $1::uuid AND (r.state IN ('running', 'offline') OR (r.state = 'failed' AND "
+    "EXISTS (SELECT " OF_ROW ") AND NOT EXISTS (SELECT " OF_ROW " AND d.state = 'failed'))) AND "
+    "(SELECT count(*) " OF_ROW
     " AND (d.state IN ('queued', 'sent') OR (d.state = 'pending' AND r.state = 'offline'))) = 0";
 static const char end_job[] =
     "UPDATE bulk_job SET state = 'done', finished_at = now() WHERE job_id = $1::uuid "
@@ -67,8 +70,11 @@ static const char end_job[] =
 static const char lock_running[] = "SELECT job_id FROM bulk_job WHERE state = 'running' "
                                    "ORDER BY random() LIMIT $1::bigint FOR UPDATE SKIP LOCKED";
 static const char lock_offline[] =
-    "SELECT job_id FROM bulk_job j WHERE state = 'done' AND EXISTS (SELECT FROM bulk_row r "
-    "WHERE r.job_id = j.job_id AND r.state = 'offline') ORDER BY random() LIMIT $1::bigint "
+    "SELECT job_id FROM bulk_job j WHERE state = 'done' AND (EXISTS (SELECT FROM bulk_row r "
+    "WHERE r.job_id = j.job_id AND r.state = 'offline') OR (finished_at > now() - interval '1 day' "
+    "AND EXISTS (SELECT FROM bulk_row r WHERE r.job_id = j.job_id AND r.state = 'failed' AND "
+    "EXISTS (SELECT " OF_ROW_OF_JOB
+    " AND d.state = 'displayed')))) ORDER BY random() LIMIT $1::bigint "
     "FOR UPDATE SKIP LOCKED";
 
 static enum res run_for_id(struct pg_conn *c, const char *sql, const struct pg_params *p,

@@ -4,7 +4,7 @@
  *
  * A row is queued -> running -> succeeded | failed | offline, or straight to the end where there is
  * nothing to wait for; offline (a label will get it when it is back) becomes succeeded or failed
- * later. A job is done when no row is queued or running. No row waits for another (P11).
+ * later, and failed becomes succeeded where the label confirms late (for a day). A job is done when no row is queued or running. No row waits for another (P11).
  *
  * Any number of workers may take rows: they skip what another holds, and what a dead one held is
  * free again.
@@ -71,7 +71,7 @@ MUST_CHECK enum res bulk_job_mark(struct pg_conn *c, const struct bulk_batch *ba
 
 /* Settles running rows from their deliveries, ends jobs. A few times a second. */
 MUST_CHECK enum res bulk_job_step(struct pg_conn *c, int64_t now_ms, struct err *why);
-/* The same for rows that wait for a label to come back. Every ten seconds or so. */
+/* The same for rows that wait for a label to come back or were late. Every ten seconds or so. */
 MUST_CHECK enum res bulk_job_step_offline(struct pg_conn *c, int64_t now_ms, struct err *why);
 
 #endif

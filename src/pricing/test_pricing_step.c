@@ -121,6 +121,13 @@ static void a_bulk_row_ends_as_its_labels_do(void **state)
                           "WHERE label_id = 'ESP32-MILK01'");
     run(bulk_job_step_offline);
     assert_string_equal(text(ROW("1")), "succeeded");
+    assert_string_equal(text(ROW("0")), "failed");
+    /* the label says it after all */
+    pg_fixture_sql(super, "UPDATE delivery SET state = 'displayed', detail = NULL WHERE label_id = "
+                          "'ESP32-TEA002'");
+    run(bulk_job_step_offline);
+    assert_string_equal(text(ROW("0")), "succeeded");
+    assert_string_equal(text(ROW("3")), "failed");
 }
 
 static void one_bad_row_stops_nobody(void **state)
