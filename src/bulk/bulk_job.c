@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define JOBS_LOOKED_AT  8 /* of one call, so that a step stays short */
+#define JOBS_SETTLED    32
 #define MARKS_BYTES_MAX (1024 * 1024)
 
 static const char *const kinds[] = {"config", "price"};
@@ -260,7 +261,7 @@ static enum res settle(struct pg_conn *c, const char *lock_sql, struct err *why)
     struct pg_params p;
     PGresult *rows = NULL;
     pg_params_init(&p);
-    pg_params_i64(&p, JOBS_LOOKED_AT);
+    pg_params_i64(&p, JOBS_SETTLED);
     enum res r = pg_conn_command(c, "BEGIN", why);
     if (r == RES_OK) {
         r = pg_conn_run(c, lock_sql, &p, &rows, why);

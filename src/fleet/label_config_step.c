@@ -216,7 +216,8 @@ static enum res fail_one(struct pg_conn *c, const struct err *cause, struct err 
     return end_transaction(c, r, why);
 }
 
-static enum res take_and_apply(struct pg_conn *c, size_t rows_max, struct err *why)
+static enum res take_and_apply(struct pg_conn *c, size_t rows_max, size_t *ret_taken,
+                               struct err *why)
 {
     struct work w = {.marks = NULL};
     enum res r = pg_conn_command(c, "BEGIN", why);
@@ -229,8 +230,13 @@ static enum res take_and_apply(struct pg_conn *c, size_t rows_max, struct err *w
             r = apply(c, &w, why);
         }
     }
+    size_t taken = w.batch.count;
     work_deinit(&w);
-    return end_transaction(c, r, why);
+    r = end_transaction(c, r, why);
+    if (r == RES_OK) {
+        *ret_taken = taken;
+    }
+    return r;
 }
 
 static bool is_of_the_rows(enum res r)
@@ -242,9 +248,15 @@ enum res label_config_step(struct pg_conn *c, int64_t now_ms, struct err *why)
 {
     (void)now_ms;
     struct err words = {""};
-    enum res r = take_and_apply(c, LABEL_CONFIG_STEP_ROWS, &words);
+    size_t left = LABEL_CONFIG_STEP_ROWS;
+    size_t taken = 1;
+    enum res r = RES_OK;
+    for (int i = 0; i < LABEL_CONFIG_STEP_JOBS && r == RES_OK && taken > 0 && left > 0; i++) {
+        r = take_and_apply(c, left, &taken, &words);
+        left -= r == RES_OK ? taken : 0;
+    }
     if (is_of_the_rows(r)) {
-        r = take_and_apply(c, 1, &words); /* which of them was it? */
+        r = take_and_apply(c, 1, &taken, &words); /* which of them was it? */
         if (is_of_the_rows(r)) {
             r = fail_one(c, &words, &words);
         }

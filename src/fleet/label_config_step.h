@@ -7,9 +7,10 @@
 #include "pg_conn.h"
 
 #define LABEL_CONFIG_STEP_ROWS 500
+#define LABEL_CONFIG_STEP_JOBS 32
 
-/* One batch. A row that cannot be applied (its label was retired meanwhile) fails by itself, with
- * words. Errors as pg_conn_run. */
+/* So many rows, of so many uploads at most. A row that cannot be applied (its label was retired
+ * meanwhile) fails by itself, with words. Errors as pg_conn_run. */
 MUST_CHECK enum res label_config_step(struct pg_conn *c, int64_t now_ms, struct err *why);
 
 #endif
