@@ -1,8 +1,8 @@
 /* Random lives of labels against real PostgreSQL and telemetry.
  *
- * Feature: smartshelf-india, Property 5: Low battery alert generation
- * Feature: smartshelf-india, Property 45: Event queue transmission (the platform's side)
- * Feature: smartshelf-india, Property 68: Battery life estimation (the daily samples)
+ * Feature: smartshelf-india, Property 5: Low Battery Alert Generation
+ * Feature: smartshelf-india, Property 45: Event Queue Transmission on Reconnection (the platform's
+ * side) Feature: smartshelf-india, Property 68: Battery Life Estimation (the daily samples)
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,8 +51,8 @@ static void a_battery_below_twenty_is_told_until_twenty_five(void **state)
     static int64_t opened[LABELS + 1];
     static int64_t first[LABELS + 1];
     static int64_t last[LABELS + 1];
-    print_message("Feature: smartshelf-india, Property 5: Low battery alert generation\n");
-    print_message("Feature: smartshelf-india, Property 68: Battery life estimation\n");
+    print_message("Feature: smartshelf-india, Property 5: Low Battery Alert Generation\n");
+    print_message("Feature: smartshelf-india, Property 68: Battery Life Estimation\n");
     int64_t day = clock_utc_ms() / 86400000;
     for (int step = 1; step <= STEPS; step++) {
         for (unsigned i = 1; i <= LABELS; i++) {
@@ -131,7 +131,8 @@ static void release(unsigned label, struct robot *r)
 static void everything_queued_is_stored_whatever_dies(void **state)
 {
     (void)state;
-    print_message("Feature: smartshelf-india, Property 45: Event queue transmission\n");
+    print_message(
+        "Feature: smartshelf-india, Property 45: Event Queue Transmission on Reconnection\n");
     memset(robots, 0, sizeof robots);
     for (unsigned i = 1; i <= CRASH; i++) {
         robots[i].next = 1;

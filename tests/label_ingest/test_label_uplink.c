@@ -1,7 +1,8 @@
 /* A whole uplink: a label over mutual TLS, the broker with our plugin, label_ingest, PostgreSQL,
  * and the signed answer back to the label.
  *
- * Feature: smartshelf-india, Property 42: Shadow query on reconnection (the platform's side)
+ * Feature: smartshelf-india, Property 42: Shadow Synchronization on Reconnection (the platform's
+ * side)
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -271,7 +272,8 @@ static void a_reconnecting_label_learns_the_newest_state(void **state)
     const char *env = getenv("ENDCAP_SEED");
     uint64_t seed = env != NULL ? strtoull(env, NULL, 10) : (uint64_t)clock_utc_ms();
     print_message("ENDCAP_SEED=%llu\n", (unsigned long long)seed);
-    print_message("Feature: smartshelf-india, Property 42: Shadow query on reconnection\n");
+    print_message("Feature: smartshelf-india, Property 42: Shadow Synchronization on Reconnection "
+                  "(100 cases)\n");
     rng_init(&rng, seed);
     int64_t version = 0;
     int64_t counter = 0;
