@@ -260,7 +260,7 @@ static enum res bind_table(struct http_request *q, struct pg_conn *c, json_t **r
 /* ---- place ---- */
 
 static const char store_sql[] = "SELECT store_id::text FROM label WHERE label_id = $1 "
-                                "AND retired_at IS NULL FOR UPDATE";
+                                "AND retired_at IS NULL FOR NO KEY UPDATE";
 static const char move_sql[] =
     "UPDATE label SET aisle = $2, shelf = $3, position = $4 WHERE label_id = $1";
 
