@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "commands.h"
 #include "delivery_metrics.h"
+#include "delivery_review.h"
 #include "delivery_sender.h"
 #include "dispatch.h"
 #include "file.h"
@@ -146,6 +147,7 @@ static const struct worker_job jobs[] = {
     {"pricing_rules", PRICING_STEP_RULES_MS, pricing_step_rules, NULL},
     {"price_flip", PRICING_STEP_FLIP_MS, price_flip_step, NULL},
     {"label_config", 200, label_config_step, NULL},
+    {"label_review", DELIVERY_REVIEW_STEP_MS, delivery_review_step, NULL},
     {"presence", 10000, fleet_step_presence, NULL},
     {"battery_days", 600000, fleet_step_battery, NULL},
     {"certificates", 3600000, fleet_step_certificates, NULL},

@@ -59,6 +59,9 @@ enum column {
     ROW_NUMBER,
     GAP_IS_NEW,
     HELD,
+    SHOWN_VERSION,
+    SHOWN_DIGEST,
+    SHOWN_AT,
     HELD_DIGEST,
     HELD_LOST,
     HELD_GATED,
@@ -74,13 +77,15 @@ enum column {
     ", " row_number ", CASE WHEN i.name ->> t.language IS NULL THEN NOT EXISTS "                   \
     "(SELECT FROM translation_gap g WHERE g.store_id = l.store_id AND g.item_id = i.item_id "      \
     "AND g.language = t.language) ELSE false END, "                                                \
-    "(h.desired -> 'display' ->> 'updateId')::uuid AS held " from                                  \
-    " JOIN store s ON s.store_id = l.store_id "                                                    \
+    "(h.desired -> 'display' ->> 'updateId')::uuid AS held, l.shown_version, "                     \
+    "l.shown_digest, l.shown_at " from " JOIN store s ON s.store_id = l.store_id "                 \
     "JOIN shadow h ON h.device_id = l.label_id "                                                   \
     "LEFT JOIN store_section x ON x.store_id = l.store_id AND x.aisle = l.aisle "                  \
     "CROSS JOIN LATERAL (SELECT coalesce(l.language, x.language, s.primary_language)::text AS "    \
     "language) AS t " NOT_RETIRED ") SELECT f.*, d.content_digest, d.state IN ('failed', "         \
-    "'superseded'), d.finished_at IS NULL AND d.after_catalogue IS NOT NULL "                      \
+    "'superseded') OR (d.state = 'displayed' AND f.shown_digest <> d.content_digest AND "          \
+    "f.shown_at > d.finished_at AND f.shown_at < now() - interval '1 minute'), "                   \
+    "d.finished_at IS NULL AND d.after_catalogue IS NOT NULL "                                     \
     "FROM facts f LEFT JOIN delivery d ON d.delivery_id = f.held"
 
 static const char shadows_of_items[] = MAKE_SHADOWS(LABELS_OF_ITEMS);
@@ -187,8 +192,8 @@ static enum res refresh_label(struct refresh *x, const PGresult *rows, int row)
     delivery_compose(&facts, &texts, &display);
     r = digest_of(&display, display.digest);
     struct span digest = span_of(display.digest, sizeof display.digest);
-    /* The same content again only where it never arrived, or was taken back when the label left the
-     * fleet: a new try, with an id of its own. */
+    /* The same content again only where it never arrived, was taken back when the label left the
+     * fleet, or the label said later that it shows another: a new try, with an id of its own. */
     if (r != RES_OK || (span_equal(digest, pg_get_span(rows, row, HELD_DIGEST)) &&
                         !pg_get_bool(rows, row, HELD_LOST))) {
         return r;
@@ -196,11 +201,14 @@ static enum res refresh_label(struct refresh *x, const PGresult *rows, int row)
     char delivery_id[DELIVERY_UUID_BYTES];
     char item_id[DELIVERY_UUID_BYTES];
     uint8_t room[SHELF_DOWN_BYTES_MAX];
+    /* A label that knows more than we do (from before a backup was restored) takes no lower one. */
+    int64_t held = pg_get_i64(rows, row, HELD_VERSION);
+    int64_t known = pg_get_i64(rows, row, SHOWN_VERSION);
     struct delivery_row out = {.delivery_id = delivery_id,
                                .label_id = facts.label_id,
                                .store_id = pg_get_span(rows, row, STORE_ID),
                                .kind = "display",
-                               .version = pg_get_i64(rows, row, HELD_VERSION) + 1,
+                               .version = (known > held ? known : held) + 1,
                                .digest = digest,
                                .price_id = pg_get_i64(rows, row, PRICE_ID),
                                .row_number = pg_get_i64(rows, row, ROW_NUMBER),

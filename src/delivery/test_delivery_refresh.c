@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "delivery_refresh.h"
+#include "delivery_review.h"
 #include "pg_fixture.h"
 #include "rng.h"
 #include "shelf.h"
@@ -287,6 +288,59 @@ static void what_was_taken_back_is_delivered_anew(void **state)
     assert_int_equal(refresh(TEA).changed, 1);
 }
 
+static void review_all(void)
+{
+    struct pg_conn *worker = pg_fixture_connect(&pg, MODEL_WORKER);
+    struct err why = {""};
+    for (int64_t part = 0; part < DELIVERY_REVIEW_PARTS; part++) {
+        must(delivery_review_step(worker, part * DELIVERY_REVIEW_STEP_MS, &why), &why);
+    }
+    pg_conn_close(worker);
+}
+
+/* Everything is on its label since an hour. */
+static void confirm_all(void)
+{
+    pg_fixture_sql(super, "UPDATE delivery SET state = 'displayed', created_at = now() - interval "
+                          "'1 hour', finished_at = now() - interval '1 hour'; UPDATE label l SET "
+                          "shown_version = d.version, shown_digest = d.content_digest, shown_at = "
+                          "d.finished_at FROM delivery d WHERE d.kind = 'display' AND d.label_id = "
+                          "l.label_id");
+}
+
+static void a_label_that_shows_another_than_it_confirmed_is_told_again(void **state)
+{
+    (void)state;
+    review_all(); /* every label has its content and configuration from now on */
+    confirm_all();
+    review_all();
+    assert_int_equal(number("SELECT count(*) FROM delivery WHERE finished_at IS NULL"), 0);
+    pg_fixture_sql(super, "UPDATE label SET shown_version = 7, shown_digest = sha256('another'), "
+                          "shown_at = now() - interval '2 minutes' WHERE label_id = "
+                          "'ESP32-TEA001'");
+    review_all();
+    assert_int_equal(number("SELECT count(*) FROM delivery WHERE finished_at IS NULL"), 1);
+    assert_int_equal(number("SELECT version FROM delivery WHERE finished_at IS NULL AND label_id = "
+                            "'ESP32-TEA001'"),
+                     8);
+    assert_int_equal(shown(DISPLAY("ESP32-TEA001")).version, 8);
+}
+
+static void what_became_false_by_itself_is_found(void **state)
+{
+    (void)state;
+    review_all();
+    confirm_all();
+    pg_fixture_sql(super, "INSERT INTO item_batch (item_id, store_id, batch_number, expires_on, "
+                          "state) VALUES ('" TEA "', 'STORE-1', 'B1', current_date - 3, 'listed')");
+    review_all();
+    assert_int_equal(shown(DISPLAY("ESP32-TEA001")).template, SHELF_WITHDRAWN);
+    assert_int_equal(shown(DISPLAY("ESP32-TEA002")).template, SHELF_WITHDRAWN);
+    pg_fixture_sql(super, "DELETE FROM item_batch");
+    review_all(); /* what was given something a moment ago waits for the next round */
+    assert_int_equal(shown(DISPLAY("ESP32-TEA001")).template, SHELF_WITHDRAWN);
+}
+
 static void rows_of_a_job_are_named(void **state)
 {
     (void)state;
@@ -421,6 +475,8 @@ int main(void)
         cmocka_unit_test_setup(a_fall_waits_for_the_catalogue, fresh),
         cmocka_unit_test_setup(what_takes_the_place_of_a_waiting_fall_waits_too, fresh),
         cmocka_unit_test_setup(what_was_taken_back_is_delivered_anew, fresh),
+        cmocka_unit_test_setup(a_label_that_shows_another_than_it_confirmed_is_told_again, fresh),
+        cmocka_unit_test_setup(what_became_false_by_itself_is_found, fresh),
         cmocka_unit_test_setup(rows_of_a_job_are_named, fresh),
         cmocka_unit_test_setup(a_stores_own_link_is_used_when_it_fits, fresh),
         cmocka_unit_test_setup(names_are_in_the_labels_language_or_english_with_one_alert, fresh),
