@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """The label targets (P10, P12, P14 to P17), each figure beside a baseline of the same run.
 
-A private `endcap up` of the release build, fsync on; one store, a product and a label of its own for
-each of 10,000 labels over mutual TLS. The labels run on the same cores: their TLS and MQTT is part of
-what a machine has to do here, their own checks of signatures are not (--verify: they are).
+A private `endcap up` of the release build, fsync on; one store, 10,000 products, and a label for
+each over mutual TLS. The labels run on the same cores: their TLS and MQTT is part of what a machine
+has to do here, their own checks of signatures are not (--verify: they are).
 """
 import argparse
 import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import label_floor
 from bench_table import Table
 from label_world import OURS, ROOT, STORE, Trouble, World, check_limits
 
-PASSES = ("P14", "P15", "P16", "P10", "P12", "P17")
+PASSES = ("P14", "P10", "P12", "P17", "P16", "P15")  # the last leaves much to settle
 BULK_SECONDS = 300
 BULK_ROUNDS = 2  # of a rise and a fall each
 CYCLE = re.compile(r'"productId":"([^"]*)".*?"version":(\d+|null)')
@@ -34,7 +35,8 @@ def options():
                                      description=__doc__.split("\n")[0])
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     parser.add_argument("--labels", type=int, default=10000, help="how many (10000)")
-    parser.add_argument("--only", nargs="+", choices=PASSES, default=PASSES, help="leave out others")
+    parser.add_argument("--only", nargs="+", choices=PASSES, default=PASSES,
+                        help="these targets only")
     parser.add_argument("--seconds", type=float, default=20, help="of steady load (20)")
     parser.add_argument("--idle-seconds", type=float, default=60, help="of P16 (60)")
     parser.add_argument("--verify", action="store_true",
@@ -68,20 +70,24 @@ class Bench:
         self.world.settle()
         figures = self.world.memory()
         held = {name: figures[name][0] for name in (*OURS, "broker")}
+        shares = sum(figures[name][1] for name in held)
         self.table.add(
             "P14", f"memory with {self.count} labels connected", "MB resident, broker and platform",
             sum(held.values()), "PostgreSQL beside them, proportional share",
             figures["postgres"][1], 500, 300,
-            f"{rounded(held)}; broker {held['broker'] * 1000 / self.count:.1f} KB a label")
+            f"{rounded(held)}; {shares:.0f} MB with shared pages counted once; broker "
+            f"{held['broker'] * 1000 / self.count:.1f} KB a label")
 
     # --- P15 ---
 
     def restart(self):
         world = self.world
         before = world.cpu()
+        world.fleet.stats(reset=True)
         os.kill(world.pid("broker"), 9)
         begun = time.monotonic()
-        time.sleep(0.3)
+        while world.fleet.stats()["losses"] < self.count:  # each has noticed
+            time.sleep(0.01)
         world.fleet.wait(connected=True, seconds=300)
         took = time.monotonic() - begun
         world.fleet.wait(connected=True, synced=True, seconds=300)
@@ -165,8 +171,8 @@ class Bench:
             "P10", f"bulk of {self.count} prices, API to recorded display", "updates/s",
             self.count / took, "cores / (" + " + ".join(f"{k} {v:.0f} us" for k, v in each.items())
             + ")", floor, 5000, 10000,
-            f"{direction}, best of {2 * BULK_ROUNDS}; the POST answered after {posted:.2f} s; CPU us an update: "
-            f"{rounded(spent, 0)}")
+            f"{direction}, best of {2 * BULK_ROUNDS}; the POST answered after {posted:.2f} s; CPU "
+            f"us an update: {rounded(spent, 0)}; all {sum(spent.values()):.0f}")
 
     # --- P12 ---
 
@@ -221,10 +227,11 @@ class Bench:
                 display, post, failed, unseen = self.steady(rate, direction)
                 after = self.world.cpu()
                 spent = {n: (after[n] - before[n]) / self.chosen.seconds for n in after}
-                note = (f"p50 {percentile(display, 0.5):.1f} ms, max {max(display, default=0):.0f}; "
-                        f"POST alone p50 {percentile(post, 0.5):.1f}, p99 "
-                        f"{percentile(post, 0.99):.1f}; {len(display)} displays, {failed} POSTs "
-                        f"failed, {unseen} overtaken by a newer price; cores {rounded(spent, 2)}")
+                note = (f"p50 {percentile(display, 0.5):.1f} ms, max "
+                        f"{max(display, default=0):.0f}; POST alone p50 "
+                        f"{percentile(post, 0.5):.1f}, p99 {percentile(post, 0.99):.1f}; "
+                        f"{len(display)} displays, {failed} POSTs failed, {unseen} overtaken by a "
+                        f"newer price; cores {rounded(spent, 2)}")
                 self.table.add(
                     "P12", f"one price at {rate}/s, {direction}s: POST to display, p99",
                     "ms", percentile(display, 0.99), "round trip of the bare broker p99 + fsync",
@@ -300,6 +307,7 @@ def measure(chosen, home, table):
 
 def main():
     chosen, table = options(), Table()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped
     load = os.getloadavg()[0]
     try:
         check_limits(chosen.labels)
@@ -314,7 +322,7 @@ def main():
     except Trouble as trouble:
         say(trouble)
         return 1
-    conditions = f"load average {load:.1f} before"
+    conditions = f"load average {load:.1f} before, {os.getloadavg()[0]:.1f} after; fsync on"
     if chosen.json:
         table.print_json(conditions=conditions)
     else:

@@ -7,6 +7,7 @@ import time
 
 FSYNCS = 200
 ROWS = 10000
+PASSAGES = 30000
 
 
 def openssl_us():
@@ -50,8 +51,8 @@ def row_us(world):
 
 def broker(world):
     """Of a bare broker with the same mutual TLS: endcap-bench --floor."""
-    done = subprocess.run([world.build / "prog/bench/endcap-bench", "--floor"],
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run([world.build / "prog/bench/endcap-bench", "--floor", "--messages",
+                           str(PASSAGES)], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 

@@ -1,5 +1,5 @@
-"""What the label targets are measured on: a private `endcap up`, one store of many products, a label
-for each of them in one `endcap-fleet`, and what /proc and PostgreSQL say about it."""
+"""What the label targets are measured on: a private `endcap up`, one store of many products, a
+label for each of them in one `endcap-fleet`, and what /proc and PostgreSQL say about it."""
 import csv
 import json
 import os
@@ -122,8 +122,8 @@ class World:
         """The rows of a query as lists of texts, read as PostgreSQL's owner."""
         password = (self.data / "secrets/pg-postgres.password").read_text().strip()
         done = subprocess.run(
-            ["psql", "-X", "-A", "-t", "-F", "\t", "-h", self.data / "run/pg", "-U", "postgres", "-d",
-             "endcap", "-c", statement], env={**os.environ, "PGPASSWORD": password},
+            ["psql", "-X", "-A", "-t", "-F", "\t", "-h", self.data / "run/pg", "-U", "postgres",
+             "-d", "endcap", "-c", statement], env={**os.environ, "PGPASSWORD": password},
             capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise Trouble(f"psql: {done.stderr.strip()}")
