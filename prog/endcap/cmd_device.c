@@ -430,7 +430,7 @@ static int provision(struct arguments *a)
     struct span csr = SPAN_NONE;
     enum res r = desk_open(&desk, a, &why);
     if (r == RES_OK && !pki_identity_id_valid(request.kind, request.id)) {
-        err_set(&why, "`%.64s` is no id of a %s; give %s", a->device, a->kind,
+        err_set(&why, "`%.64s` is not an id of a %s; give %s", a->device, a->kind,
                 request.kind == PKI_CART ? "CART- and 4 to 12 of A-Z and 0-9"
                                          : "ESP32- and 3 to 12 of A-Z and 0-9");
         r = RES_INVALID;
