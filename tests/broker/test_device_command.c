@@ -190,6 +190,27 @@ static void makes_many_at_once_or_none(void **state)
                      2);
 }
 
+/* Without anybody binding them: the unassigned face and the store's configuration. */
+static void labels_have_something_to_show_at_once(void **state)
+{
+    (void)state;
+    struct err why = {""};
+    PGresult *rows = NULL;
+    struct pg_conn *superuser = pg_fixture_superuser(&fixture);
+    enum res r = pg_conn_run(
+        superuser,
+        "SELECT count(*), count(*) FILTER (WHERE h.desired #>> '{display,template}' = 'unassigned' "
+        "AND h.desired #> '{config,version}' IS NOT NULL AND (SELECT count(*) FROM delivery d "
+        "WHERE d.label_id = l.label_id AND d.state = 'pending') = 2) FROM label l LEFT JOIN shadow "
+        "h ON h.device_id = l.label_id",
+        NULL, &rows, &why);
+    assert_int_equal(r, RES_OK);
+    assert_int_equal(pg_get_i64(rows, 0, 0), 26);
+    assert_int_equal(pg_get_i64(rows, 0, 1), 26);
+    PQclear(rows);
+    pg_conn_close(superuser);
+}
+
 static void revokes_and_lists(void **state)
 {
     (void)state;
@@ -247,6 +268,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(takes_a_signing_request_and_makes_no_key),
         cmocka_unit_test(makes_up_an_id_when_none_is_given),
         cmocka_unit_test(makes_many_at_once_or_none),
+        cmocka_unit_test(labels_have_something_to_show_at_once),
         cmocka_unit_test(revokes_and_lists),
         cmocka_unit_test(says_what_is_wrong_and_what_to_do),
     };
