@@ -4,7 +4,8 @@
  *
  * A row is queued -> running -> succeeded | failed | offline, or straight to the end where there is
  * nothing to wait for; offline (a label will get it when it is back) becomes succeeded or failed
- * later, and failed becomes succeeded where the label confirms late (for a day). A job is done when no row is queued or running. No row waits for another (P11).
+ * later, and failed becomes succeeded where the label confirms late (for a day). A job is done when
+ * no row is queued or running. No row waits for another (P11).
  *
  * Any number of workers may take rows: they skip what another holds, and what a dead one held is
  * free again.

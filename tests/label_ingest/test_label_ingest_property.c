@@ -1,8 +1,8 @@
 /* Random lives of labels against real PostgreSQL and telemetry.
  *
  * Feature: smartshelf-india, Property 5: Low Battery Alert Generation
- * Feature: smartshelf-india, Property 45: Event Queue Transmission on Reconnection (the platform's
- * side) Feature: smartshelf-india, Property 68: Battery Life Estimation (the daily samples)
+ * Feature: smartshelf-india, Property 68: Battery Life Estimation (the daily samples)
+ * Feature: smartshelf-india, Property 45: Event Queue Transmission on Reconnection
  */
 #include <setjmp.h>
 #include <stdarg.h>
