@@ -22,8 +22,10 @@ static const struct http_field fields[] = {
      .summary = "Connected now."},
     {.name = "displaysUnderWay",
      .type = HTTP_INTEGER,
-     .source = "SELECT count(*) FROM delivery WHERE state IN ('queued', 'sent', 'pending')",
-     .summary = "Changes that a label has not confirmed yet."},
+     .source =
+         "SELECT count(*) FROM delivery WHERE kind = 'display' AND state IN ('queued', 'sent', "
+         "'pending')",
+     .summary = "Pictures that a label has not confirmed yet."},
     {.name = "displaysFailing",
      .type = HTTP_INTEGER,
      .source = "SELECT count(*) FROM alert WHERE kind = 'price_update_failed' "
