@@ -205,7 +205,8 @@ void fleet_identity_free(struct fleet_identity *identities, size_t count)
     free(identities);
 }
 
-EVP_PKEY *fleet_identity_key(const struct fleet_identity *identity)
+/* A key of OpenSSL's; NULL: no memory. */
+static EVP_PKEY *make_key(const struct fleet_identity *identity)
 {
     EVP_PKEY *key = NULL;
     OSSL_PARAM *params = NULL;
@@ -233,7 +234,7 @@ EVP_PKEY *fleet_identity_key(const struct fleet_identity *identity)
 
 enum res fleet_identity_show(const struct fleet_identity *identity, SSL *ssl)
 {
-    EVP_PKEY *key = fleet_identity_key(identity);
+    EVP_PKEY *key = make_key(identity);
     bool done =
         key != NULL &&
         SSL_use_certificate_ASN1(ssl, identity->certificate, identity->certificate_size) == 1 &&

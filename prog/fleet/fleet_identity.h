@@ -33,8 +33,6 @@ MUST_CHECK enum res fleet_identity_load(const char *directory, enum pki_kind kin
 /* Cleanses the secrets. */
 void fleet_identity_free(struct fleet_identity *identities, size_t count);
 
-/* A key of OpenSSL's; NULL: no memory. */
-EVP_PKEY *fleet_identity_key(const struct fleet_identity *identity);
 /* For the handshake about to begin; SSL_certs_clear gives the memory back after it. */
 MUST_CHECK enum res fleet_identity_show(const struct fleet_identity *identity, SSL *ssl);
 

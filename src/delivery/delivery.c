@@ -15,7 +15,8 @@ bool delivery_is_open(const struct delivery *d)
     return d->state == DELIVERY_QUEUED || d->state == DELIVERY_SENT || d->state == DELIVERY_PENDING;
 }
 
-int64_t delivery_wait_ms(int attempts)
+/* How long after send number `attempts` the next step is due: 1, 2, 4, 4 s. */
+static int64_t wait_ms(int attempts)
 {
     assert(attempts >= 1 && attempts <= DELIVERY_SENDS);
     return attempts >= 3 ? 4000 : 1000 * attempts;
@@ -27,7 +28,7 @@ int64_t delivery_due_ms(const struct delivery *d, const struct delivery_world *w
         return DELIVERY_NEVER_MS;
     }
     if (d->state == DELIVERY_SENT) {
-        return d->sent_ms + delivery_wait_ms(d->attempts);
+        return d->sent_ms + wait_ms(d->attempts);
     }
     int64_t due = d->not_before_ms;
     int64_t gate = d->created_ms + DELIVERY_GATE_MS;

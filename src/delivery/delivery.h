@@ -81,7 +81,4 @@ bool delivery_refuse(struct delivery *d);
 /* A newer one of its kind for its label. */
 void delivery_supersede(struct delivery *d);
 
-/* How long after send number `attempts` the next step is due: 1, 2, 4, 4 s. */
-int64_t delivery_wait_ms(int attempts);
-
 #endif

@@ -254,13 +254,6 @@ static enum res sweep(struct delivery_sender *s, int64_t now_ms, struct err *why
     return delivery_take_sweep(s->conn, &swept, why);
 }
 
-enum res delivery_sender_step(struct delivery_sender *s, struct err *why)
-{
-    s->sweep_ms = 0;
-    enum res r = sweep(s, clock_monotonic_ms(), why);
-    return r == RES_OK ? drain(s, why) : r;
-}
-
 /* True when somebody committed a delivery since the last look. */
 static bool was_notified(struct delivery_sender *s)
 {

@@ -41,8 +41,6 @@ MUST_CHECK enum res delivery_sender_start(struct delivery_sender *s, struct err 
 /* Ends the thread; no callback comes after it. Before the connection to the broker is closed, whose
  * own callbacks may still use the sender. */
 void delivery_sender_stop(struct delivery_sender *s);
-/* One turn without the thread: takes and publishes all that is due now. */
-MUST_CHECK enum res delivery_sender_step(struct delivery_sender *s, struct err *why);
 /* The connection to the broker was made (anew). Thread-safe. `again`: it was lost before; then
  * ingest needs a moment to learn which labels are still there. */
 void delivery_sender_connected(struct delivery_sender *s, bool again);

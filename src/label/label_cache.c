@@ -234,11 +234,6 @@ enum res label_cache_mark(struct label_cache *c, const struct label_cache_note *
                : RES_IO;
 }
 
-bool label_cache_is_empty(const struct label_cache *c)
-{
-    return c->sequence == 0;
-}
-
 bool label_cache_is_marked(const struct label_cache *c)
 {
     return c->marked;

@@ -35,7 +35,6 @@ MUST_CHECK enum res label_cache_put(struct label_cache *c, const struct shelf_di
 /* The newest one is on the panel; nothing to do when there is none or it is marked. RES_IO: noted
  * or not. */
 MUST_CHECK enum res label_cache_mark(struct label_cache *c, const struct label_cache_note *note);
-bool label_cache_is_empty(const struct label_cache *c);
 bool label_cache_is_marked(const struct label_cache *c);
 /* The `back`-th update before the newest, 0: itself. Its device_id is empty; its texts lie in
  * texts[LABEL_CACHE_TEXTS_BYTES]. RES_NOT_FOUND: so many there are not, or it is damaged; RES_IO.

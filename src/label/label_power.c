@@ -8,13 +8,15 @@ bool label_power_is_low(bool was_low, int32_t battery_pct)
     return battery_pct < (was_low ? LABEL_POWER_ENOUGH_PCT : LABEL_POWER_LOW_PCT);
 }
 
-int32_t label_power_local_minute(const struct label_config *config, int64_t time_ms)
+/* Of the store's own day, 0..1439. */
+static int32_t local_minute(const struct label_config *config, int64_t time_ms)
 {
     int64_t minute = time_ms / MS_A_MINUTE % MINUTES_A_DAY + config->utc_offset_min;
     return (int32_t)((minute + MINUTES_A_DAY) % MINUTES_A_DAY);
 }
 
-bool label_power_is_peak(const struct label_config *config, int32_t minute)
+/* From peak_from_min up to and without peak_to_min; both alike: always. */
+static bool is_peak(const struct label_config *config, int32_t minute)
 {
     if (config->peak_from_min < config->peak_to_min) {
         return minute >= config->peak_from_min && minute < config->peak_to_min;
@@ -24,8 +26,7 @@ bool label_power_is_peak(const struct label_config *config, int32_t minute)
 
 int32_t label_power_sync_s(const struct label_config *config, int64_t time_ms, bool low)
 {
-    bool peak =
-        time_ms == 0 || label_power_is_peak(config, label_power_local_minute(config, time_ms));
+    bool peak = time_ms == 0 || is_peak(config, local_minute(config, time_ms));
     int32_t sync_s = peak ? config->sync_peak_s : config->sync_off_peak_s;
     if (!low) {
         return sync_s;

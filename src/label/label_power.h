@@ -12,10 +12,6 @@
 
 /* Whether low-battery mode is on after this reading. */
 bool label_power_is_low(bool was_low, int32_t battery_pct);
-/* The store's local minute of the day, 0..1439. */
-int32_t label_power_local_minute(const struct label_config *config, int64_t time_ms);
-/* From peak_from_min up to and without peak_to_min; both alike: always. */
-bool label_power_is_peak(const struct label_config *config, int32_t minute);
 /* The sync interval in force; time_ms 0 (not known): that of peak hours. */
 int32_t label_power_sync_s(const struct label_config *config, int64_t time_ms, bool low);
 int32_t label_power_brightness_pct(const struct label_config *config, bool low);

@@ -9,7 +9,8 @@
 
 #define NEVER_MS INT64_MAX
 
-int64_t test_label_label_ms(const struct test_label *w)
+/* The time as the label has it. */
+static int64_t label_ms(const struct test_label *w)
 {
     return w->now_ms + w->skew_ms;
 }
@@ -321,7 +322,7 @@ bool test_label_boot(struct test_label *w)
 {
     test_label_power_off(w);
     flash_sim_power_cycle(w->flash);
-    enum res r = label_init(&w->label, &w->settings, &w->ports, test_label_label_ms(w));
+    enum res r = label_init(&w->label, &w->settings, &w->ports, label_ms(w));
     assert(r == RES_OK || w->flash->off);
     w->on = r == RES_OK && !w->flash->off;
     w->due_ms = w->now_ms;
@@ -335,16 +336,15 @@ static bool carry(struct test_label *w)
         w->attempting = false;
         w->connected = !w->down && !(w->refuse_renewed && w->renewal.renewed_selected);
         if (w->connected) {
-            label_connected(&w->label, test_label_label_ms(w));
+            label_connected(&w->label, label_ms(w));
         } else {
-            label_disconnected(&w->label, test_label_label_ms(w),
-                               w->down ? RES_UNAVAILABLE : RES_DENIED);
+            label_disconnected(&w->label, label_ms(w), w->down ? RES_UNAVAILABLE : RES_DENIED);
         }
         any = true;
     }
     for (size_t i = 0; i < w->down_count && w->connected; i++) {
         const struct test_label_down d = w->downs[i];
-        label_message(&w->label, test_label_label_ms(w), span_text(d.topic, sizeof d.topic),
+        label_message(&w->label, label_ms(w), span_text(d.topic, sizeof d.topic),
                       span_of(d.payload, d.size), span_text(d.signature, sizeof d.signature));
         any = true;
     }
@@ -359,8 +359,8 @@ void test_label_run(struct test_label *w, int64_t ms)
         w->board.now_ms = w->now_ms;
         w->board.last_ms = w->now_ms; /* the battery is a test's own business */
         if (carry(w) || w->now_ms >= w->due_ms) {
-            int64_t due_ms = label_step(&w->label, test_label_label_ms(w));
-            assert(due_ms > test_label_label_ms(w));
+            int64_t due_ms = label_step(&w->label, label_ms(w));
+            assert(due_ms > label_ms(w));
             w->due_ms = due_ms == NEVER_MS ? NEVER_MS : due_ms - w->skew_ms;
             w->steps++;
         }
@@ -389,7 +389,7 @@ void test_label_link_cut(struct test_label *w)
     w->down = true;
     if (w->connected) {
         net_disconnect(w);
-        label_disconnected(&w->label, test_label_label_ms(w), RES_UNAVAILABLE);
+        label_disconnected(&w->label, label_ms(w), RES_UNAVAILABLE);
         w->due_ms = w->now_ms;
     }
 }

@@ -131,8 +131,6 @@ void test_label_ready(struct test_label *w);
 void test_label_link_cut(struct test_label *w);
 void test_label_link_mend(struct test_label *w);
 
-/* The time as the label has it. */
-int64_t test_label_label_ms(const struct test_label *w);
 struct label_view test_label_look(const struct test_label *w);
 
 /* A new update, random but for its version; into the shadow, not sent. */

@@ -75,13 +75,6 @@ static bool begins(struct span topic, struct span with, struct span *ret_rest)
     return true;
 }
 
-bool label_ingest_takes(struct span topic)
-{
-    struct span rest;
-    return begins(topic, SPAN_LIT("smartshelf/"), &rest) ||
-           begins(topic, SPAN_LIT("presence/"), &rest);
-}
-
 /* Whose topic it is; *ret_id is empty when it is no label's. */
 static enum label_line_kind read_topic(struct span topic, struct span *ret_id,
                                        enum shelf_topic *ret_kind)

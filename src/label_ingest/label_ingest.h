@@ -72,8 +72,6 @@ MUST_CHECK enum res label_ingest_new(const struct label_ingest_settings *setting
 /* Stops at once; what is in the line is dropped. NULL is fine. */
 void label_ingest_free(struct label_ingest *in);
 
-/* Whether a topic is for label_ingest_offer, by its first level. */
-bool label_ingest_takes(struct span topic);
 /* Thread-safe. RES_OK: taken (or dropped for a reason that is counted). RES_AGAIN: the line is
  * full, stop reading for a while. */
 MUST_CHECK enum res label_ingest_offer(struct label_ingest *in, struct span topic,

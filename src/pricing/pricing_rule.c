@@ -14,12 +14,6 @@ static const char *const kind_names[] = {"match", "percent", "min_margin", "sche
 static const char *const of_names[] = {"base", "mrp", "cost"};
 static const char *const day_names[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 
-const char *pricing_rule_kind_name(enum pricing_kind kind)
-{
-    assert(kind < PRICING_KINDS);
-    return kind_names[kind];
-}
-
 enum res pricing_rule_kind_read(struct span name, enum pricing_kind *ret)
 {
     for (size_t i = 0; i < PRICING_KINDS; i++) {
@@ -328,8 +322,9 @@ static bool moved_from(const struct pricing_rule *rule, const struct pricing_ite
     return true;
 }
 
-bool pricing_rule_price(const struct pricing_rule *rule, const struct pricing_item *item,
-                        const struct pricing_moment *moment, int64_t *ret_minor)
+/* The price this one rule gives; false: none now. */
+static bool price_of(const struct pricing_rule *rule, const struct pricing_item *item,
+                     const struct pricing_moment *moment, int64_t *ret_minor)
 {
     switch (rule->kind) {
     case PRICING_MATCH:
@@ -366,7 +361,7 @@ bool pricing_rule_decide(const struct pricing_rule *const *rules, size_t count,
                                      item->by_rule ? item->base_minor : item->price_minor,
                                  .rule = PRICING_RULE_NONE};
     for (size_t i = 0; i < count; i++) {
-        if (pricing_rule_price(rules[i], item, moment, &d.price_minor)) {
+        if (price_of(rules[i], item, moment, &d.price_minor)) {
             d.rule = i;
             break;
         }

@@ -57,7 +57,6 @@ struct pricing_rule_faults {
 };
 
 /* "match", "percent", ...; RES_NOT_FOUND for another. */
-const char *pricing_rule_kind_name(enum pricing_kind kind);
 MUST_CHECK enum res pricing_rule_kind_read(struct span name, enum pricing_kind *ret);
 /* The parameters' JSON object. RES_INVALID: every fault is listed. */
 MUST_CHECK enum res pricing_rule_read(enum pricing_kind kind, struct span json,
@@ -82,10 +81,6 @@ struct pricing_moment {
     unsigned weekday; /* 0: Monday, in the store */
     int64_t minute;   /* 0..1439, in the store */
 };
-
-/* The price this one rule gives; false: none now. */
-bool pricing_rule_price(const struct pricing_rule *rule, const struct pricing_item *item,
-                        const struct pricing_moment *moment, int64_t *ret_minor);
 
 #define PRICING_RULE_NONE SIZE_MAX
 struct pricing_decision {

@@ -40,28 +40,10 @@ const char *shelf_pattern_name(enum shelf_pattern p)
     return shelf_table_patterns[p];
 }
 
-const char *shelf_colour_name(enum shelf_colour c)
-{
-    assert(c < SHELF_COLOURS);
-    return shelf_table_colours[c];
-}
-
-const char *shelf_reason_name(enum shelf_reason r)
-{
-    assert(r < SHELF_REASONS);
-    return shelf_table_reasons[r];
-}
-
 const char *shelf_ack_kind_name(enum shelf_ack_kind k)
 {
     assert(k <= SHELF_ACK_FLASH);
     return shelf_table_ack_kinds[k];
-}
-
-const char *shelf_ack_status_name(enum shelf_ack_status s)
-{
-    assert(s <= SHELF_REFUSED);
-    return shelf_table_ack_statuses[s];
 }
 
 bool shelf_id_is_valid(struct span id)
@@ -80,11 +62,6 @@ bool shelf_id_is_valid(struct span id)
     return true;
 }
 
-const char *shelf_topic_tail(enum shelf_topic t)
-{
-    return shelf_table_message(t)->tail;
-}
-
 void shelf_topic_write(struct span id, enum shelf_topic t, char ret_topic[SHELF_TOPIC_BYTES])
 {
     struct sink s;
@@ -93,7 +70,7 @@ void shelf_topic_write(struct span id, enum shelf_topic t, char ret_topic[SHELF_
     sink_bytes(&s, TOPIC_HEAD);
     sink_bytes(&s, id);
     sink_byte(&s, '/');
-    sink_text(&s, shelf_topic_tail(t));
+    sink_text(&s, shelf_table_message(t)->tail);
     sink_byte(&s, '\0');
     assert(!s.overflow);
 }
@@ -115,7 +92,7 @@ enum res shelf_topic_read(struct span topic, struct span *ret_id, enum shelf_top
         return RES_INVALID;
     }
     for (enum shelf_topic t = SHELF_PRICE_UPDATE; t < SHELF_TOPICS; t++) {
-        const char *name = shelf_topic_tail(t);
+        const char *name = shelf_table_message(t)->tail;
         if (span_equal(tail, span_of(name, strlen(name)))) {
             *ret_id = id;
             *ret = t;

@@ -230,14 +230,9 @@ const char *shelf_language_name(enum shelf_language l); /* "en", ... */
 MUST_CHECK enum res shelf_language_read(struct span text, enum shelf_language *ret);
 const char *shelf_template_name(enum shelf_template t);
 const char *shelf_pattern_name(enum shelf_pattern p);
-const char *shelf_colour_name(enum shelf_colour c);
-const char *shelf_reason_name(enum shelf_reason r);
 const char *shelf_ack_kind_name(enum shelf_ack_kind k);
-const char *shelf_ack_status_name(enum shelf_ack_status s);
 /* ESP32-[A-Z0-9]{3,12} */
 bool shelf_id_is_valid(struct span id);
-/* "price/update", ... */
-const char *shelf_topic_tail(enum shelf_topic t);
 /* Writes smartshelf/{id}/{tail} with a NUL. */
 void shelf_topic_write(struct span id, enum shelf_topic t, char ret_topic[SHELF_TOPIC_BYTES]);
 /* RES_INVALID: not a topic of a label. */

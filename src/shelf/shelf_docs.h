@@ -8,8 +8,6 @@
 
 #include "shelf_vector.h"
 
-/* A JSON Schema (2020-12) of one message's payload, indented by `depth` levels. */
-void shelf_docs_schema(FILE *out, enum shelf_topic t, int depth);
 /* An AsyncAPI 3.0 document, from the label's side, schemas included. */
 void shelf_docs_asyncapi(FILE *out);
 /* What "@@mark@@" stands for in label-wire.md.in; false: no such mark. */

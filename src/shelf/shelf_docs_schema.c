@@ -97,7 +97,8 @@ static void put_object(FILE *out, const struct shelf_fields *fields, int depth)
     fputs("}", out);
 }
 
-void shelf_docs_schema(FILE *out, enum shelf_topic t, int depth)
+/* A JSON Schema (2020-12) of one message's payload, indented by `depth` levels. */
+static void put_schema(FILE *out, enum shelf_topic t, int depth)
 {
     const struct shelf_message *m = shelf_table_message(t);
     fputs("{\"x-rules\": [", out);
@@ -150,7 +151,7 @@ static void put_message(FILE *out, enum shelf_topic t)
                 SHELF_SIGNATURE_PROPERTY);
     }
     fprintf(out, "        \"x-bytesMax\": %zu,\n        \"payload\": ", m->bytes_max);
-    shelf_docs_schema(out, t, 5);
+    put_schema(out, t, 5);
     fputs("\n      }", out);
 }
 
