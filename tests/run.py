@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Builds the flavours, runs their tests and prints one count; script/test is its face.
 
-A flavour is a build directory with its compiler options and the suites that run there. The last
-line is `N passed, N failed`, and `, N skipped` behind it when a test found something missing.
+A flavour is a build directory, what is built in it before its tests (everything, or the one target
+named; what else a test needs is built for it), its compiler options and the suites that run there.
+The last line is `N passed, N failed`, and `, N skipped` behind it when a test found something
+missing.
 """
 import json
 import os
@@ -19,7 +21,7 @@ FLAVOURS = [
     ("asan", ["-Db_sanitize=address,undefined"], ["--no-suite", "once"],
      {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "halt_on_error=1",
       "LSAN_OPTIONS": f"suppressions={ROOT}/tests/sanitizer/lsan.supp:print_suppressions=0"}),
-    ("tsan", ["-Db_sanitize=thread"], ["--suite", "threads"],
+    ("tsan", ["build.ninja", "-Db_sanitize=thread"], ["--suite", "threads"],
      {"TSAN_OPTIONS": f"halt_on_error=1:suppressions={ROOT}/tests/sanitizer/tsan.supp"}),
     ("fuzz", ["fuzz-targets", "-Dfuzz=true", "-Dfuzz_seconds=15",
               "-Db_sanitize=address,undefined", "-Db_lundef=false"], ["--suite", "fuzz"],
@@ -42,11 +44,12 @@ def meson_test(name, options, choice, environment):
     announce(f"test {name} (built in {time.monotonic() - start:.0f} s)")
     directory = ROOT / "build" / name
     prefix = ["setarch", "-R"] if name == "tsan" and shutil.which("setarch") else []
-    subprocess.run([*prefix, "meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs",
+    log = directory / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
+    subprocess.run([*prefix, "meson", "test", "-C", directory, "--print-errorlogs",
                     "--num-processes", "2", *choice], cwd=ROOT, env=environment)
     passed = failed = skipped = 0
     names = []
-    log = directory / "meson-logs" / "testlog.json"
     for line in log.read_text().splitlines() if log.exists() else []:
         result = json.loads(line)
         if result["result"] == "OK":
