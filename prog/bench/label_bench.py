@@ -61,7 +61,8 @@ class Bench:
     def __init__(self, chosen, world, table):
         self.chosen, self.world, self.table = chosen, world, table
         self.count = chosen.labels
-        self.lowest = self.highest = 50000  # price any product has or had
+        row = world.sql("SELECT min(price_minor), max(price_minor) FROM item")[0]
+        self.lowest, self.highest = map(int, row)  # of the prices products have or had
         self.floor = {}
 
     # --- P14 ---
