@@ -251,7 +251,8 @@ class Bench:
             f"/api/pricing/current/{world.products[0]}?storeId={STORE}", "history":
             f"/api/pricing/history/{world.products[0]}?storeId={STORE}", "deliveries":
             f"/api/pricing/deliveries?storeId={STORE}&limit=20", "alerts":
-            f"/api/alerts?storeId={STORE}&limit=20", "jobs": f"/api/bulk-jobs?storeId={STORE}&limit=20",
+            f"/api/alerts?storeId={STORE}&limit=20", "jobs":
+            f"/api/bulk-jobs?storeId={STORE}&limit=20",
             "telemetry": "/api/dead-letters?limit=20"}
         lists = {name: path for name, path in lists.items() if self.answers(path)}
         base = self.load(self.chosen.seconds / 2, [
