@@ -214,6 +214,7 @@ static void next_event(struct trip *t, struct wire_event *e)
     case WIRE_PRODUCT:
     case WIRE_PAYMENT:
     case WIRE_CATALOGUE:
+    case WIRE_PRICES:
     default:
         die("no such message");
     }

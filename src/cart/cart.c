@@ -219,6 +219,11 @@ bool cart_has_trip(const struct cart *c)
     return c->ledger.trip.start != 0;
 }
 
+int64_t cart_catalog_version(const struct cart *c)
+{
+    return cart_prices_version(&c->prices, product_cache_version(&c->store.cache));
+}
+
 int64_t cart_unacknowledged(const struct cart *c)
 {
     return flash_queue_next_counter(&c->store.queue) - 1 - c->ledger.acked;

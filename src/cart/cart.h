@@ -15,6 +15,7 @@
 
 #include "board.h"
 #include "cart_ledger.h"
+#include "cart_prices.h"
 #include "cart_store.h"
 #include "display.h"
 #include "network.h"
@@ -101,6 +102,7 @@ struct cart {
     struct cart_ports ports;
     struct cart_time now;
     struct cart_store store;
+    struct cart_prices prices;
     struct cart_ledger ledger;
     struct cart_counts counts;
     /* event */
@@ -193,6 +195,8 @@ void cart_scanner_jam(struct cart *c, struct cart_time now, bool jammed);
 /* --- to look at --- */
 
 bool cart_has_trip(const struct cart *c);
+/* Of the products it charges by: the whole catalogue with its supplement; 0: none. */
+int64_t cart_catalog_version(const struct cart *c);
 /* Events made and not yet acknowledged. */
 int64_t cart_unacknowledged(const struct cart *c);
 

@@ -78,7 +78,7 @@ static enum wire_command_outcome customer_override(struct cart *c,
 
 static enum wire_command_outcome catalogue(struct cart *c, const struct wire_command *command)
 {
-    if (product_cache_version(&c->store.cache) >= command->version) {
+    if (cart_catalog_version(c) >= command->version) {
         return WIRE_CMD_IGNORED;
     }
     const struct network *n = c->ports.network;
@@ -154,17 +154,34 @@ static void handle_command(struct cart *c, const struct wire_command *command)
     }
 }
 
+static bool is_our_store(const struct cart *c, struct span store_id)
+{
+    return span_equal(store_id, span_text(c->settings->store_id, 32));
+}
+
 static void handle_catalogue(struct cart *c, const struct wire_catalogue *catalogue)
 {
-    if (!span_equal(catalogue->store_id, span_text(c->settings->store_id, 32))) {
+    if (!is_our_store(c, catalogue->store_id)) {
         return;
     }
-    bool complete;
+    bool complete = false;
     enum res r = product_cache_put(&c->store.cache, catalogue, &complete);
     cart_health_trouble(c, CART_TROUBLE_FLASH, r == RES_IO);
+    /* The supplement of the version that is in use from here on could not be kept before. */
+    if (complete && c->prices.missed &&
+        c->ports.network->refresh(c->ports.network->context) == RES_OK) {
+        c->prices.missed = false;
+    }
     if (r == RES_AGAIN && c->now.uptime_ms - c->refresh_ms >= CART_REFRESH_REPEAT_MS &&
         c->ports.network->refresh(c->ports.network->context) == RES_OK) {
         c->refresh_ms = c->now.uptime_ms;
+    }
+}
+
+static void handle_prices(struct cart *c, const struct wire_prices *prices)
+{
+    if (is_our_store(c, prices->store_id)) {
+        cart_prices_put(&c->prices, prices, product_cache_version(&c->store.cache));
     }
 }
 
@@ -187,7 +204,7 @@ void cart_command_frame(struct cart *c, struct span frame)
         refuse(c, "platform message that is not understood");
         return;
     }
-    if (message.type != WIRE_CATALOGUE &&
+    if (message.type != WIRE_CATALOGUE && message.type != WIRE_PRICES &&
         !span_equal(message.cart_id, span_text(c->settings->cart_id, 32))) {
         refuse(c, "platform message for another cart");
         return;
@@ -207,6 +224,9 @@ void cart_command_frame(struct cart *c, struct span frame)
         break;
     case WIRE_CATALOGUE:
         handle_catalogue(c, &message.catalogue);
+        break;
+    case WIRE_PRICES:
+        handle_prices(c, &message.prices);
         break;
     case WIRE_SCAN:
     case WIRE_SESSION_START:

@@ -118,7 +118,7 @@ enum res cart_health_boot(struct cart *c)
     e.boot.reason = s->boot_reason;
     e.boot.slot = span_text(s->slot, 1);
     e.boot.security_counter = s->security_counter;
-    e.boot.catalog_version = product_cache_version(&c->store.cache);
+    e.boot.catalog_version = cart_catalog_version(c);
     e.boot.command_number = c->ledger.command_number;
     e.boot.session_id = cart_event_session(c, session);
     enum res r = cart_event_emit(c, FLASH_QUEUE_SESSION, &e);
@@ -147,7 +147,7 @@ static enum res health(struct cart *c, enum flash_queue_class class, int64_t num
         e.health.y_cm = clamp(reading.y_cm, -1000000, 1000000);
     }
     e.health.queued = flash_queue_count(&c->store.queue);
-    e.health.catalog_version = product_cache_version(&c->store.cache);
+    e.health.catalog_version = cart_catalog_version(c);
     e.health.command_number = number;
     e.health.command_outcome = outcome;
     return cart_event_emit(c, class, &e);

@@ -262,6 +262,7 @@ enum res cart_ledger_apply(struct cart_ledger *l, const struct secure_element *s
     case WIRE_PRODUCT:
     case WIRE_PAYMENT:
     case WIRE_CATALOGUE:
+    case WIRE_PRICES:
         break;
     }
     l->through = event->counter;

@@ -154,6 +154,18 @@ static void show_added(struct cart *c, const struct wire_scan *scan, const struc
     }
 }
 
+/* With the price of now. */
+static bool find_product(const struct cart *c, const char *key, struct product *ret)
+{
+    struct span gtin = span_text(key, GTIN_DIGITS);
+    if (product_cache_find(&c->store.cache, gtin, ret) != RES_OK) {
+        return false;
+    }
+    cart_prices_apply(&c->prices, product_cache_version(&c->store.cache), gtin, ret->currency,
+                      &ret->price_minor);
+    return true;
+}
+
 enum res cart_scan_add(struct cart *c, struct span text, enum cart_symbology symbology,
                        int64_t quantity)
 {
@@ -174,8 +186,7 @@ enum res cart_scan_add(struct cart *c, struct span text, enum cart_symbology sym
         cart_view_show(c, DISPLAY_NOT_NOW, "basket is full");
         return RES_CONFLICT;
     }
-    bool known =
-        product_cache_find(&c->store.cache, span_text(code.key, GTIN_DIGITS), &product) == RES_OK;
+    bool known = find_product(c, code.key, &product);
     wire_event_init(&e, WIRE_SCAN);
     e.scan.session_id = cart_event_session(c, session);
     e.scan.line = c->ledger.trip.lines + 1;

@@ -43,7 +43,7 @@ void test_platform_send(struct test_platform *p, struct wire_downlink *message)
 {
     uint8_t bytes[NETWORK_SIM_FRAME_BYTES_MAX];
     struct sink s;
-    if (message->type != WIRE_CATALOGUE) {
+    if (message->type != WIRE_CATALOGUE && message->type != WIRE_PRICES) {
         message->cart_id = span_text(p->cart_id, 32);
     }
     message->time_ms = p->now_ms;

@@ -312,6 +312,7 @@ enum res ingest_apply_event(struct ingest_apply *a, const struct ingest_fact *f)
     case WIRE_PRODUCT:
     case WIRE_PAYMENT:
     case WIRE_CATALOGUE:
+    case WIRE_PRICES:
         break; /* never an event */
     }
     return RES_OK;

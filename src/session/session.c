@@ -51,6 +51,7 @@ struct span session_of_event(const struct wire_event *event)
     case WIRE_PRODUCT:
     case WIRE_PAYMENT:
     case WIRE_CATALOGUE:
+    case WIRE_PRICES:
         break;
     }
     return SPAN_NONE;

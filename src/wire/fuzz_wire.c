@@ -67,7 +67,7 @@ static void fuzz_downlink(struct span body)
     sink_init(&a, one, sizeof one);
     sink_init(&b, two, sizeof two);
     enum res r = wire_downlink_encode(&first, &a);
-    if (r == RES_LIMIT && first.type == WIRE_CATALOGUE) {
+    if (r == RES_LIMIT && first.type >= WIRE_CATALOGUE) {
         return; /* a full chunk whose prices were written short may grow beyond its limit */
     }
     hold(r == RES_OK, "what decodes encodes");

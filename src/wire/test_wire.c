@@ -24,22 +24,34 @@ static uint64_t seed(void)
     return value;
 }
 
+static bool same_fields(struct wire_fields fields, const void *a, const void *b);
+
+static bool same_lists(const struct wire_field *f, const void *a, const void *b)
+{
+    const struct wire_catalogue *c = a;
+    const struct wire_catalogue *d = b;
+    const struct wire_prices *p = a;
+    const struct wire_prices *q = b;
+    struct wire_fields fields = wire_catalog_item_fields(f->kind);
+    bool prices = f->kind == WIRE_KIND_PRICES;
+    size_t count = prices ? p->item_count : c->item_count;
+    bool same = count == (prices ? q->item_count : d->item_count);
+    for (size_t k = 0; k < count && same; k++) {
+        same = prices ? same_fields(fields, &p->items[k], &q->items[k])
+                      : same_fields(fields, &c->items[k], &d->items[k]);
+    }
+    return same;
+}
+
 static bool same_fields(struct wire_fields fields, const void *a, const void *b)
 {
     for (size_t i = 0; i < fields.count; i++) {
         const struct wire_field *f = &fields.fields[i];
         const char *x = (const char *)a + f->offset;
         const char *y = (const char *)b + f->offset;
-        if (f->kind == WIRE_KIND_ITEMS) {
-            const struct wire_catalogue *c = a;
-            const struct wire_catalogue *d = b;
-            if (c->item_count != d->item_count) {
+        if (wire_catalog_kind_is_list(f->kind)) {
+            if (!same_lists(f, a, b)) {
                 return false;
-            }
-            for (size_t k = 0; k < c->item_count; k++) {
-                if (!same_fields(wire_catalog_item_fields(), &c->items[k], &d->items[k])) {
-                    return false;
-                }
             }
         } else if (wire_catalog_kind_is_number(f->kind)) {
             if (memcmp(x, y, sizeof(int64_t)) != 0) {

@@ -26,6 +26,9 @@ static const char *const bases[] = {
     "{\"v\":1,\"type\":\"catalogue\"," TIME ",\"storeId\":\"STORE-1\",\"version\":2,\"chunk\":0,"
     "\"chunks\":1,\"currency\":\"INR\",\"items\":[" ITEM("00000096385074") "," ITEM(
         "00036000241457") "]}",
+    "{\"v\":1,\"type\":\"prices\"," TIME ",\"storeId\":\"STORE-1\",\"base\":2,\"version\":5,"
+    "\"currency\":\"INR\",\"items\":[{\"gtin\":\"00000096385074\",\"price\":1.5},"
+    "{\"gtin\":\"00036000241457\",\"price\":12}]}",
 };
 
 struct edit {
@@ -91,6 +94,20 @@ static const struct edit edits[] = {
     {4, "\"sku\":\"S\"", "\"sku\":\"S\",\"sku\":\"S\"", WIRE_DUPLICATE_KEY, NULL},
     {4, "\"perKg\":false", "\"perKg\":null", WIRE_BAD_TYPE, "perKg"},
     {4, "\"name\":\"N\"", "\"name\":\"4111 1111 1111 1111\"", WIRE_CARD_NUMBER, "name"},
+    {5, NULL, NULL, WIRE_FINE, NULL},
+    {5, "\"version\":5", "\"version\":2", WIRE_FINE, NULL},
+    {5, "\"version\":5", "\"version\":1", WIRE_BAD_COMBINATION, "base"},
+    {5, "\"base\":2,", "", WIRE_MISSING_FIELD, "base"},
+    {5, "\"base\":2", "\"base\":0", WIRE_OUT_OF_RANGE, "base"},
+    {5, "\"INR\"", "\"inr\"", WIRE_BAD_FORMAT, "currency"},
+    {5, "00036000241457", "00000096385074", WIRE_BAD_COMBINATION, "gtin"},
+    {5, "00036000241457", "00036000241458", WIRE_BAD_CHECK_DIGIT, "gtin"},
+    {5, ",\"price\":1.5", "", WIRE_MISSING_FIELD, "price"},
+    {5, "1.5", "1.555", WIRE_BAD_FORMAT, "price"},
+    {5, "1.5", "-1", WIRE_OUT_OF_RANGE, "price"},
+    {5, "\"items\":[", "\"items\":[7,", WIRE_BAD_TYPE, "items"},
+    {5, "\"items\":[", "\"x\":[", WIRE_MISSING_FIELD, "items"},
+    {5, "\"price\":1.5", "\"price\":1.5,\"newer\":[{}]", WIRE_FINE, NULL},
 };
 
 static struct wire_downlink message;
@@ -117,13 +134,13 @@ static void names_what_is_wrong_with_a_message_of_the_platform(void **state)
     }
 }
 
-static void only_a_catalogue_may_be_long(void **state)
+static void only_a_catalogue_and_its_supplement_may_be_long(void **state)
 {
     (void)state;
     static uint8_t body[WIRE_PLATFORM_BYTES_MAX + 1];
     struct wire_detail why;
-    for (size_t i = 0; i < 5; i++) {
-        bool catalogue = i == 4;
+    for (size_t i = 0; i < 6; i++) {
+        bool catalogue = i >= 4;
         size_t most =
             (catalogue ? WIRE_PLATFORM_BYTES_MAX : WIRE_EVENT_BYTES_MAX) - WIRE_SIGNATURE_BYTES;
         memset(body, ' ', sizeof body);
@@ -227,7 +244,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_what_is_wrong_with_a_message_of_the_platform),
-        cmocka_unit_test(only_a_catalogue_may_be_long),
+        cmocka_unit_test(only_a_catalogue_and_its_supplement_may_be_long),
         cmocka_unit_test(a_chunk_takes_96_items_and_no_97th),
         cmocka_unit_test(does_not_write_what_it_would_not_read),
     };

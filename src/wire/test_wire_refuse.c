@@ -77,8 +77,10 @@ static void beyond_limits(unsigned type, const struct wire_field *f)
     static uint8_t longer[2000];
     memset(longer, 'A', sizeof longer);
     void *object = sample(type, &event);
-    if (f->kind == WIRE_KIND_ITEMS) {
-        downlink.catalogue.item_count = (size_t)f->max + 1;
+    if (wire_catalog_kind_is_list(f->kind)) {
+        size_t *count = f->kind == WIRE_KIND_PRICES ? &downlink.prices.item_count
+                                                    : &downlink.catalogue.item_count;
+        *count = (size_t)f->max + 1;
         expect_refused(type, f, &event, WIRE_OUT_OF_RANGE, f->max);
     } else if (wire_catalog_kind_is_number(f->kind)) {
         set_number(object, f, f->max + 1);
@@ -102,7 +104,7 @@ static void missing(unsigned type, const struct wire_field *f)
 {
     struct wire_event event;
     void *object = sample(type, &event);
-    if (!f->required || f->kind == WIRE_KIND_ITEMS) {
+    if (!f->required || wire_catalog_kind_is_list(f->kind)) {
         return;
     }
     if (wire_catalog_kind_is_number(f->kind)) {
@@ -122,7 +124,7 @@ static void refuses_a_message_without_a_required_field(void **state)
 static void foreign_characters(unsigned type, const struct wire_field *f)
 {
     static const char *const wrong[] = {"\"", "\\", "\n", "\x7f"};
-    if (wire_catalog_kind_is_number(f->kind) || f->kind == WIRE_KIND_ITEMS) {
+    if (wire_catalog_kind_is_number(f->kind) || wire_catalog_kind_is_list(f->kind)) {
         return;
     }
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

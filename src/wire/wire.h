@@ -20,7 +20,7 @@
 #define WIRE_EVENT_BYTES_MIN 200 /* C-061, whole frame */
 #define WIRE_EVENT_BYTES_MAX 800
 #define WIRE_PLATFORM_BYTES_MAX                                                                    \
-    16384 /* a catalogue chunk; every other platform message is <= 800 */
+    16384 /* a catalogue chunk, a supplement; every other platform message is <= 800 */
 #define WIRE_DIGEST_BYTES     32
 #define WIRE_EPOCH_MAX        INT64_C(2147483647)
 #define WIRE_SESSION_ID_BYTES 45 /* "CART-" 12 "." 10 digits "." 16 digits */
@@ -41,9 +41,10 @@ enum wire_type {
     WIRE_PRODUCT,    /* topic cart/{id}/response: answer to a scan of an unknown product */
     WIRE_PAYMENT,    /* topic cart/{id}/response: answer to a session-end with a payment */
     WIRE_CATALOGUE,  /* topic store/{storeId}/catalogue/{chunk}, retained */
+    WIRE_PRICES,     /* topic store/{storeId}/catalogue/prices, retained */
 };
 #define WIRE_EVENT_TYPES 7
-#define WIRE_TYPES       12
+#define WIRE_TYPES       13
 
 enum wire_transition { WIRE_START, WIRE_HOLD, WIRE_RESUME };
 enum wire_outcome { WIRE_COMPLETE, WIRE_VOIDED, WIRE_ABANDONED };
@@ -261,7 +262,23 @@ struct wire_catalogue {
     struct wire_catalogue_item items[WIRE_CATALOGUE_ITEMS_MAX];
 };
 
-/* A message of the platform. cart_id is absent in a catalogue. */
+#define WIRE_PRICES_ITEMS_MAX 288
+struct wire_price {
+    struct span gtin; /* 14 digits, zero-padded: the sort key */
+    int64_t price;    /* minor; as in the catalogue of one unit, or of one kilogram */
+};
+/* The supplement: compared with the whole catalogue `base`, these items' prices are now these. It
+ * says all that changed since, so the newest replaces those before. */
+struct wire_prices {
+    struct span store_id;
+    int64_t base;    /* version of the whole catalogue that it supplements */
+    int64_t version; /* what a cart that holds base has with it; not below base */
+    struct span currency;
+    size_t item_count;
+    struct wire_price items[WIRE_PRICES_ITEMS_MAX];
+};
+
+/* A message of the platform. cart_id is absent in a catalogue and its supplement. */
 struct wire_downlink {
     enum wire_type type;
     struct span cart_id;
@@ -272,6 +289,7 @@ struct wire_downlink {
         struct wire_product product;
         struct wire_payment payment;
         struct wire_catalogue catalogue;
+        struct wire_prices prices;
     };
 };
 
@@ -343,9 +361,9 @@ MUST_CHECK enum res wire_event_encode(const struct wire_event *event, struct sin
 MUST_CHECK enum wire_refusal wire_event_check(const struct wire_event *event,
                                               struct wire_detail *ret_why);
 
-/* The same for what the platform sends: 200 bytes at least, 800 at most, a catalogue chunk
- * WIRE_PLATFORM_BYTES_MAX. Unknown fields are tolerated. Decoding fills *ret in place (a catalogue
- * is large): after a refusal its content means nothing. */
+/* The same for what the platform sends: 200 bytes at least, 800 at most, a catalogue chunk or
+ * supplement WIRE_PLATFORM_BYTES_MAX. Unknown fields are tolerated. Decoding fills *ret in place (a
+ * catalogue is large): after a refusal its content means nothing. */
 MUST_CHECK enum wire_refusal wire_downlink_split(struct span frame, struct span *ret_body,
                                                  struct span *ret_signature);
 MUST_CHECK enum wire_refusal wire_downlink_decode(struct span body, struct wire_downlink *ret,

@@ -272,6 +272,23 @@ static const struct wire_field item_fields[] = {
         "Whether the price is of a kilogram."),
 };
 
+static const struct wire_field price_fields[] = {
+    ROW(wire_price, "gtin", GTIN14, true, gtin, 14, 14, "Zero-padded to 14 digits; the sort key."),
+    ROW(wire_price, "price", MONEY, true, price, 0, PRICE_MAX,
+        "Now; of one unit or of one kilogram, as in the catalogue."),
+};
+
+static const struct wire_field prices_fields[] = {
+    ROW(wire_prices, "storeId", STORE_ID, true, store_id, 3, 24, "The store meant."),
+    ROW(wire_prices, "base", INT, true, base, 1, CATALOG_VER_MAX,
+        "Version of the whole catalogue that this supplements."),
+    ROW(wire_prices, "version", INT, true, version, 1, CATALOG_VER_MAX,
+        "What a cart that holds `base` has with it: the version that its health reports."),
+    ROW(wire_prices, "currency", CURRENCY, true, currency, 3, 3, "Of all prices, ISO 4217."),
+    ROW(wire_prices, "items", PRICES, true, items, 0, WIRE_PRICES_ITEMS_MAX,
+        "Everything whose price is another than in `base`, sorted by gtin."),
+};
+
 static const struct wire_field catalogue_fields[] = {
     ROW(wire_catalogue, "storeId", STORE_ID, true, store_id, 3, 24, "The store meant."),
     ROW(wire_catalogue, "version", INT, true, version, 1, CATALOG_VER_MAX,
@@ -357,6 +374,11 @@ static const struct wire_message messages[WIRE_TYPES] = {
                         DOC("One chunk of the store's product cache, retained by the broker."),
                         RULES("`chunk` is below `chunks`",
                               "the `gtin` of each item is above the one before it")},
+    [WIRE_PRICES] = {"prices", FIELDS(catalogue_header), FIELDS(prices_fields),
+                     WIRE_PLATFORM_BYTES_MAX, DOC("store/{storeId}/catalogue/prices"),
+                     DOC("Prices that changed since a whole catalogue, retained by the broker."),
+                     RULES("`base` is not above `version`",
+                           "the `gtin` of each item is above the one before it")},
 };
 
 static_assert(2 + COUNT(event_header) + COUNT(scan_fields) <= JSON_KEYS_MAX / 2 &&
@@ -369,9 +391,10 @@ const struct wire_message *wire_catalog_message(enum wire_type type)
     return &messages[type];
 }
 
-struct wire_fields wire_catalog_item_fields(void)
+struct wire_fields wire_catalog_item_fields(enum wire_kind kind)
 {
-    return (struct wire_fields)FIELDS(item_fields);
+    return kind == WIRE_KIND_PRICES ? (struct wire_fields)FIELDS(price_fields)
+                                    : (struct wire_fields)FIELDS(item_fields);
 }
 
 #ifdef WIRE_CATALOG_DOCS
@@ -411,6 +434,7 @@ static const struct wire_kind_doc kinds[] = {
     [WIRE_KIND_SLOT] = {"slot", "^[AB]$", "A or B"},
     [WIRE_KIND_CODE] = {"code", "^[a-z][a-z0-9_]{0,31}$", "a stable name"},
     [WIRE_KIND_ITEMS] = {"items", NULL, "array of objects"},
+    [WIRE_KIND_PRICES] = {"prices", NULL, "array of objects"},
 };
 static_assert(COUNT(kinds) == WIRE_KINDS, "a description for each kind");
 

@@ -39,8 +39,10 @@ enum wire_kind {
     WIRE_KIND_CODE, /* a stable name */
     /* struct wire_catalogue_item[] and item_count in struct wire_catalogue */
     WIRE_KIND_ITEMS,
+    /* struct wire_price[] and item_count in struct wire_prices */
+    WIRE_KIND_PRICES,
 };
-#define WIRE_KINDS 20
+#define WIRE_KINDS 21
 
 struct wire_field {
     const char *name;         /* in JSON */
@@ -70,8 +72,8 @@ struct wire_message {
 
 /* Of any of the WIRE_TYPES types. */
 const struct wire_message *wire_catalog_message(enum wire_type type);
-/* The fields of one element of `items`. */
-struct wire_fields wire_catalog_item_fields(void);
+/* The fields of one element of a list: kind WIRE_KIND_ITEMS or WIRE_KIND_PRICES. */
+struct wire_fields wire_catalog_item_fields(enum wire_kind kind);
 
 /* What a text of this kind must look like, for documents: an ECMA 262 regular expression that
  * wire_field.c implements by hand; NULL for kinds that are no text of their own. Only with
@@ -87,6 +89,10 @@ bool wire_catalog_kind_is_free_text(enum wire_kind kind);
 static inline bool wire_catalog_kind_is_number(enum wire_kind kind)
 {
     return kind <= WIRE_KIND_ENUM;
+}
+static inline bool wire_catalog_kind_is_list(enum wire_kind kind)
+{
+    return kind >= WIRE_KIND_ITEMS;
 }
 
 #endif

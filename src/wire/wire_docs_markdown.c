@@ -13,7 +13,7 @@ static_assert(WIRE_VERSION == 1 && WIRE_EVENT_BYTES_MIN == 200 && WIRE_EVENT_BYT
               "wire.md.in says these numbers in words");
 static_assert(JSON_DEPTH_MAX == 8 && JSON_KEYS_MAX == 64 &&
                   JSON_INT_MAX == INT64_C(9007199254740991) &&
-                  WIRE_VECTOR_EVENTS + WIRE_VECTOR_DOWNLINKS == 33,
+                  WIRE_VECTOR_EVENTS + WIRE_VECTOR_DOWNLINKS == 34,
               "wire.md.in says these numbers in words");
 
 #define EXAMPLES_MAX 3
@@ -62,6 +62,7 @@ static void put_limits(FILE *out, const struct wire_field *f)
         }
         break;
     case WIRE_KIND_ITEMS:
+    case WIRE_KIND_PRICES:
         fprintf(out, "%" PRId64 " .. %" PRId64 " elements", f->min, f->max);
         break;
     case WIRE_KIND_TIME:
@@ -125,9 +126,11 @@ static void put_message(FILE *out, enum wire_type type, const struct wire_vector
     const struct wire_message *m = wire_catalog_message(type);
     fprintf(out, "### %s\n\n%s Topic `%s`.\n\n", m->name, m->doc, m->topic);
     put_rows(out, m->body);
-    if (type == WIRE_CATALOGUE) {
-        fputs("\nEach element of `items`:\n\n", out);
-        put_rows(out, wire_catalog_item_fields());
+    for (size_t i = 0; i < m->body.count; i++) {
+        if (wire_catalog_kind_is_list(m->body.fields[i].kind)) {
+            fputs("\nEach element of `items`:\n\n", out);
+            put_rows(out, wire_catalog_item_fields(m->body.fields[i].kind));
+        }
     }
     fputs("\nRules:\n\n", out);
     for (size_t i = 0; m->rules[i] != NULL; i++) {

@@ -47,9 +47,9 @@ static void put_items(FILE *out, const struct wire_field *f, int depth)
             f->min, f->max);
     indent(out, depth + 1);
     fputs("\"items\": {\"type\": \"object\", \"required\": ", out);
-    put_required(out, wire_catalog_item_fields(), none, "");
+    put_required(out, wire_catalog_item_fields(f->kind), none, "");
     fputs(", \"properties\": {\n", out);
-    put_properties(out, wire_catalog_item_fields(), depth + 2);
+    put_properties(out, wire_catalog_item_fields(f->kind), depth + 2);
     fputc('\n', out);
     indent(out, depth + 1);
     fputs("}}", out);
@@ -88,7 +88,7 @@ static void put_field(FILE *out, const struct wire_field *f, int depth)
     } else if (f->kind == WIRE_KIND_TIME) {
         fputs("\"type\": \"string\", \"format\": \"date-time\", \"pattern\": ", out);
         docs_page_quote(out, wire_catalog_kind(f->kind)->pattern);
-    } else if (f->kind == WIRE_KIND_ITEMS) {
+    } else if (wire_catalog_kind_is_list(f->kind)) {
         put_items(out, f, depth);
     } else {
         put_text(out, f);
@@ -165,6 +165,8 @@ static const struct channel channels[] = {
      WIRE_COMMIT_ACK, WIRE_PAYMENT},
     {"catalogue", "store/{storeId}/catalogue/{chunk}", "The store's product cache, retained.",
      false, WIRE_CATALOGUE, WIRE_CATALOGUE},
+    {"prices", "store/{storeId}/catalogue/prices", "What changed in price since, retained.", false,
+     WIRE_PRICES, WIRE_PRICES},
 };
 #define CHANNELS (sizeof channels / sizeof channels[0])
 
@@ -178,6 +180,8 @@ static void put_channel(FILE *out, const struct channel *c)
         fputs("\"storeId\": {\"description\": \"The cart's own store.\"}, \"chunk\": "
               "{\"description\": \"Number of the chunk, from 0.\"}",
               out);
+    } else if (c->first == WIRE_PRICES) {
+        fputs("\"storeId\": {\"description\": \"The cart's own store.\"}", out);
     } else {
         fputs("\"cartId\": {\"description\": \"The cart's own id: the common name of its "
               "certificate.\"}",
@@ -205,7 +209,7 @@ static void put_operation(FILE *out, const struct channel *c)
     fprintf(out,
             "],\n      \"bindings\": {\"mqtt\": {\"qos\": 1, \"retain\": %s, \"bindingVersion\": "
             "\"0.2.0\"}}\n    }",
-            c->first == WIRE_CATALOGUE ? "true" : "false");
+            c->first >= WIRE_CATALOGUE ? "true" : "false");
 }
 
 static void put_message(FILE *out, enum wire_type type)
@@ -284,7 +288,8 @@ void wire_docs_dictionary(FILE *out)
         }
         put_words(out, m->body);
     }
-    put_words(out, wire_catalog_item_fields());
+    put_words(out, wire_catalog_item_fields(WIRE_KIND_ITEMS));
+    put_words(out, wire_catalog_item_fields(WIRE_KIND_PRICES));
     fputs(
         "\"\\\"v\\\":1\"\n\"true\"\n\"false\"\n\"null\"\n\"1e999\"\n\"\\\\ud800\"\n\"\\\\u0000\"\n",
         out);

@@ -13,7 +13,7 @@ static void *object_of(struct wire_downlink *message)
 
 void wire_downlink_init(struct wire_downlink *message, enum wire_type type)
 {
-    assert(type >= WIRE_COMMAND && type <= WIRE_CATALOGUE);
+    assert(type >= WIRE_COMMAND && type <= WIRE_PRICES);
     const struct wire_message *entry = wire_catalog_message(type);
     memset(message, 0, sizeof *message);
     message->type = type;
@@ -41,7 +41,7 @@ enum wire_refusal wire_downlink_decode(struct span body, struct wire_downlink *r
         ret_why->limit = WIRE_PLATFORM_BYTES_MAX - WIRE_SIGNATURE_BYTES;
         return WIRE_TOO_LONG;
     }
-    enum wire_refusal refusal = wire_body_type(body, WIRE_COMMAND, WIRE_CATALOGUE, &type, ret_why);
+    enum wire_refusal refusal = wire_body_type(body, WIRE_COMMAND, WIRE_PRICES, &type, ret_why);
     if (refusal != WIRE_FINE) {
         return refusal;
     }
@@ -61,7 +61,7 @@ enum wire_refusal wire_downlink_check(const struct wire_downlink *message,
                                       struct wire_detail *ret_why)
 {
     *ret_why = (struct wire_detail){0};
-    if (message->type < WIRE_COMMAND || message->type > WIRE_CATALOGUE) {
+    if (message->type < WIRE_COMMAND || message->type > WIRE_PRICES) {
         return wire_field_refuse(ret_why, WIRE_UNKNOWN_TYPE, "type", 0);
     }
     const struct wire_message *entry = wire_catalog_message(message->type);

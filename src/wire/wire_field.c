@@ -60,14 +60,33 @@ static struct span get_text(const struct wire_field *field, const void *object)
     return text;
 }
 
+static size_t *list_size(const struct wire_field *field, void *object)
+{
+    return field->kind == WIRE_KIND_PRICES ? &((struct wire_prices *)object)->item_count
+                                           : &((struct wire_catalogue *)object)->item_count;
+}
+
+static size_t list_count(const struct wire_field *field, const void *object)
+{
+    return field->kind == WIRE_KIND_PRICES ? ((const struct wire_prices *)object)->item_count
+                                           : ((const struct wire_catalogue *)object)->item_count;
+}
+
+static size_t element_at(const struct wire_field *field, size_t i)
+{
+    return field->offset + i * (field->kind == WIRE_KIND_PRICES
+                                    ? sizeof(struct wire_price)
+                                    : sizeof(struct wire_catalogue_item));
+}
+
 void wire_field_absent(struct wire_fields fields, void *object)
 {
     for (size_t i = 0; i < fields.count; i++) {
         const struct wire_field *f = &fields.fields[i];
         if (wire_catalog_kind_is_number(f->kind)) {
             *number_of(f, object) = WIRE_ABSENT;
-        } else if (f->kind == WIRE_KIND_ITEMS) {
-            ((struct wire_catalogue *)object)->item_count = ITEMS_ABSENT;
+        } else if (wire_catalog_kind_is_list(f->kind)) {
+            *list_size(f, object) = ITEMS_ABSENT;
         } else {
             *text_of(f, object) = SPAN_NONE;
         }
@@ -76,8 +95,8 @@ void wire_field_absent(struct wire_fields fields, void *object)
 
 bool wire_field_is_absent(const struct wire_field *field, const void *object)
 {
-    if (field->kind == WIRE_KIND_ITEMS) {
-        return ((const struct wire_catalogue *)object)->item_count == ITEMS_ABSENT;
+    if (wire_catalog_kind_is_list(field->kind)) {
+        return list_count(field, object) == ITEMS_ABSENT;
     }
     if (wire_catalog_kind_is_number(field->kind)) {
         return get_number(field, object) == WIRE_ABSENT;
@@ -163,6 +182,7 @@ static bool character_fits(enum wire_kind kind, uint8_t c)
     case WIRE_KIND_BOOL:
     case WIRE_KIND_ENUM:
     case WIRE_KIND_ITEMS:
+    case WIRE_KIND_PRICES:
         break;
     }
     assert(false); /* a kind of text with a set of characters */
@@ -243,13 +263,13 @@ static enum wire_refusal check_number(const struct wire_field *f, int64_t value,
 static enum wire_refusal check_items(const struct wire_field *f, const void *object,
                                      struct wire_detail *why)
 {
-    const struct wire_catalogue *catalogue = object;
-    if (catalogue->item_count > (size_t)f->max) {
+    size_t count = list_count(f, object);
+    if (count > (size_t)f->max) {
         return wire_field_refuse(why, WIRE_OUT_OF_RANGE, f->name, f->max);
     }
-    for (size_t i = 0; i < catalogue->item_count; i++) {
-        enum wire_refusal refusal =
-            wire_field_check(wire_catalog_item_fields(), &catalogue->items[i], why);
+    for (size_t i = 0; i < count; i++) {
+        enum wire_refusal refusal = wire_field_check(wire_catalog_item_fields(f->kind),
+                                                     (const char *)object + element_at(f, i), why);
         if (refusal != WIRE_FINE) {
             return refusal;
         }
@@ -263,7 +283,7 @@ enum wire_refusal wire_field_check(struct wire_fields fields, const void *object
     enum wire_refusal refusal = wire_field_missing(fields, object, why);
     for (size_t i = 0; i < fields.count && refusal == WIRE_FINE; i++) {
         const struct wire_field *f = &fields.fields[i];
-        if (f->kind == WIRE_KIND_ITEMS) {
+        if (wire_catalog_kind_is_list(f->kind)) {
             refusal = check_items(f, object, why);
         } else if (wire_field_is_absent(f, object)) {
             continue;
@@ -276,16 +296,18 @@ enum wire_refusal wire_field_check(struct wire_fields fields, const void *object
     return refusal;
 }
 
-static void write_items(const struct wire_catalogue *catalogue, struct sink *s)
+static void write_items(const struct wire_field *f, const void *object, struct sink *s)
 {
+    size_t count = list_count(f, object);
     sink_byte(s, '[');
-    for (size_t i = 0; i < catalogue->item_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct sink mark = *s;
-        wire_field_write(wire_catalog_item_fields(), &catalogue->items[i], s);
+        wire_field_write(wire_catalog_item_fields(f->kind), (const char *)object + element_at(f, i),
+                         s);
         if (!s->overflow) {
             s->data[mark.size] = '{'; /* over the comma before its first field */
         }
-        sink_text(s, i + 1 < catalogue->item_count ? "}," : "}");
+        sink_text(s, i + 1 < count ? "}," : "}");
     }
     sink_byte(s, ']');
 }
@@ -299,8 +321,8 @@ void wire_field_write(struct wire_fields fields, const void *object, struct sink
         }
         bool first = false;
         json_write_key(s, &first, f->name);
-        if (f->kind == WIRE_KIND_ITEMS) {
-            write_items(object, s);
+        if (wire_catalog_kind_is_list(f->kind)) {
+            write_items(f, object, s);
             continue;
         }
         if (!wire_catalog_kind_is_number(f->kind)) {
@@ -390,18 +412,19 @@ static enum wire_refusal read_number(const struct wire_field *f, enum json_token
 }
 
 /* After the `[`. */
-static enum wire_refusal read_items(const struct wire_field *f, struct json *j,
-                                    struct wire_catalogue *catalogue, struct wire_detail *why)
+static enum wire_refusal read_items(const struct wire_field *f, struct json *j, void *object,
+                                    struct wire_detail *why)
 {
-    struct wire_fields fields = wire_catalog_item_fields();
+    struct wire_fields fields = wire_catalog_item_fields(f->kind);
+    size_t *count = list_size(f, object);
     struct span value;
     enum json_token token;
-    catalogue->item_count = 0;
+    *count = 0;
     while ((token = json_next(j, &value)) == JSON_OBJECT_BEGIN) {
-        if (catalogue->item_count == (size_t)f->max) {
+        if (*count == (size_t)f->max) {
             return wire_field_refuse(why, WIRE_OUT_OF_RANGE, f->name, f->max);
         }
-        struct wire_catalogue_item *item = &catalogue->items[catalogue->item_count++];
+        void *item = (char *)object + element_at(f, (*count)++);
         wire_field_absent(fields, item);
         struct span key;
         while ((token = json_next(j, &key)) == JSON_KEY) {
@@ -438,7 +461,7 @@ enum wire_refusal wire_field_read(const struct wire_field *f, struct json *j, en
     if (token == JSON_FAULT) {
         return wire_field_json_refusal(j->fault);
     }
-    if (f->kind == WIRE_KIND_ITEMS) {
+    if (wire_catalog_kind_is_list(f->kind)) {
         if (token != JSON_ARRAY_BEGIN) {
             return wire_field_refuse(why, WIRE_BAD_TYPE, f->name, 0);
         }

@@ -186,6 +186,7 @@ enum wire_refusal wire_rule_event(const struct wire_event *event, struct wire_de
     case WIRE_PRODUCT:
     case WIRE_PAYMENT:
     case WIRE_CATALOGUE:
+    case WIRE_PRICES:
         break;
     }
     return wire_field_refuse(why, WIRE_UNKNOWN_TYPE, "type", 0);
@@ -244,6 +245,19 @@ static enum wire_refusal catalogue_rule(const struct wire_catalogue *m, struct w
     return WIRE_FINE;
 }
 
+static enum wire_refusal prices_rule(const struct wire_prices *m, struct wire_detail *why)
+{
+    if (m->base > m->version) {
+        return bad(why, "base");
+    }
+    for (size_t i = 1; i < m->item_count; i++) {
+        if (span_compare(m->items[i - 1].gtin, m->items[i].gtin) >= 0) {
+            return bad(why, "gtin");
+        }
+    }
+    return WIRE_FINE;
+}
+
 enum wire_refusal wire_rule_downlink(const struct wire_downlink *message, struct wire_detail *why)
 {
     switch (message->type) {
@@ -259,6 +273,8 @@ enum wire_refusal wire_rule_downlink(const struct wire_downlink *message, struct
                    : bad(why, "reason");
     case WIRE_CATALOGUE:
         return catalogue_rule(&message->catalogue, why);
+    case WIRE_PRICES:
+        return prices_rule(&message->prices, why);
     case WIRE_SCAN:
     case WIRE_SESSION_START:
     case WIRE_SESSION_END:

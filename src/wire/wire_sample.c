@@ -136,6 +136,7 @@ static struct span text_of_kind(const struct source *src, const struct wire_fiel
     case WIRE_KIND_BOOL:
     case WIRE_KIND_ENUM:
     case WIRE_KIND_ITEMS:
+    case WIRE_KIND_PRICES:
         break;
     }
     return SPAN_NONE;
@@ -158,7 +159,7 @@ static void fill_fields(const struct source *src, struct wire_fields fields, voi
         const struct wire_field *f = &fields.fields[i];
         void *place = (char *)object + f->offset;
         bool present = f->required || src->rng == NULL || below(src, 2) == 0;
-        if (f->kind == WIRE_KIND_ITEMS) {
+        if (wire_catalog_kind_is_list(f->kind)) {
             continue;
         }
         if (wire_catalog_kind_is_number(f->kind)) {
@@ -293,6 +294,7 @@ static void obey_event(const struct source *src, struct wire_event *e)
     case WIRE_PRODUCT:
     case WIRE_PAYMENT:
     case WIRE_CATALOGUE:
+    case WIRE_PRICES:
         assert(false); /* a type of event */
     }
 }
@@ -309,19 +311,34 @@ static void make_event(const struct source *src, enum wire_type type, struct wir
     obey_event(src, ret);
 }
 
+/* Rises with i. */
+static struct span rising_gtin(const struct source *src, size_t i)
+{
+    uint8_t *gtin = arena_take(src->texts, 14);
+    assert(gtin != NULL);
+    struct sink s;
+    sink_init(&s, gtin, 14);
+    sink_u64_padded(&s, i, 5);
+    sink_u64_padded(&s, below(src, 100000000), 8);
+    sink_byte(&s, (uint8_t)gtin_check_digit(span_of(gtin, 13)));
+    return sink_span(&s);
+}
+
+static void fill_prices(const struct source *src, struct wire_prices *m)
+{
+    m->item_count = src->rng == NULL ? WIRE_PRICES_ITEMS_MAX : below(src, 20);
+    for (size_t i = 0; i < m->item_count; i++) {
+        fill_fields(src, wire_catalog_item_fields(WIRE_KIND_PRICES), &m->items[i]);
+        m->items[i].gtin = rising_gtin(src, i);
+    }
+}
+
 static void fill_items(const struct source *src, struct wire_catalogue *m)
 {
     m->item_count = src->rng == NULL ? 50 : below(src, 20);
     for (size_t i = 0; i < m->item_count; i++) {
-        fill_fields(src, wire_catalog_item_fields(), &m->items[i]);
-        uint8_t *gtin = arena_take(src->texts, 14);
-        assert(gtin != NULL);
-        struct sink s;
-        sink_init(&s, gtin, 14);
-        sink_u64_padded(&s, i, 5);
-        sink_u64_padded(&s, below(src, 100000000), 8);
-        sink_byte(&s, (uint8_t)gtin_check_digit(span_of(gtin, 13)));
-        m->items[i].gtin = sink_span(&s);
+        fill_fields(src, wire_catalog_item_fields(WIRE_KIND_ITEMS), &m->items[i]);
+        m->items[i].gtin = rising_gtin(src, i);
     }
 }
 
@@ -366,6 +383,9 @@ static void make_downlink(const struct source *src, enum wire_type type, struct 
     } else if (type == WIRE_CATALOGUE) {
         ret->catalogue.chunk = number_in(src, 0, ret->catalogue.chunks - 1);
         fill_items(src, &ret->catalogue);
+    } else if (type == WIRE_PRICES) {
+        ret->prices.base = number_in(src, 1, ret->prices.version);
+        fill_prices(src, &ret->prices);
     }
 }
 

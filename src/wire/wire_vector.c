@@ -377,6 +377,10 @@ static void add_downlink(struct wire_vectors *all, size_t number, struct wire_do
         sink_init(&s, v->topic, sizeof v->topic - 1);
         sink_text(&s, "store/STORE-MUM-01/catalogue/0");
         v->topic[s.size] = '\0';
+    } else if (message->type == WIRE_PRICES) {
+        sink_init(&s, v->topic, sizeof v->topic - 1);
+        sink_text(&s, "store/STORE-MUM-01/catalogue/prices");
+        v->topic[s.size] = '\0';
     } else {
         message->cart_id = CART;
         write_topic(v, message->cart_id);
@@ -461,6 +465,14 @@ static void add_platform(struct wire_vectors *all)
     m.catalogue.items[1] = (struct wire_catalogue_item){
         SPAN_LIT("08901058000290"), SPAN_LIT("MAG-70"), SPAN_LIT("Maggi Masala 70 g"), 1400, 70, 0};
     add_downlink(all, 7, &m, "a catalogue of one chunk");
+    start_downlink(&m, WIRE_PRICES, 30);
+    m.prices.store_id = STORE;
+    m.prices.base = 118;
+    m.prices.version = 121;
+    m.prices.currency = SPAN_LIT("INR");
+    m.prices.item_count = 1;
+    m.prices.items[0] = (struct wire_price){SPAN_LIT("08901058000290"), 1250};
+    add_downlink(all, 8, &m, "a supplement: one price fell since version 118");
 }
 
 void wire_vector_make(struct wire_vectors *ret)

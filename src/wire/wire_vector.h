@@ -10,7 +10,7 @@
 #include "wire.h"
 
 #define WIRE_VECTOR_EVENTS      25
-#define WIRE_VECTOR_DOWNLINKS   8
+#define WIRE_VECTOR_DOWNLINKS   9
 #define WIRE_VECTOR_SCANS       6 /* of the first trip */
 #define WIRE_VECTOR_FRAME_BYTES 800
 

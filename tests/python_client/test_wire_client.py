@@ -47,7 +47,7 @@ class Vectors(unittest.TestCase):
         self.assertEqual(f"04{x:064x}{y:064x}", self.all["publicKey"])
 
     def test_every_frame_verifies_and_is_made_again_byte_for_byte(self):
-        self.assertEqual(len(self.frames), 33)
+        self.assertEqual(len(self.frames), 34)
         for vector, frame in self.frames:
             with self.subTest(vector["title"]):
                 self.assertEqual(frame, vector["body"].encode() + bytes.fromhex(vector["signature"]))
