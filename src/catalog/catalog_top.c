@@ -12,7 +12,7 @@
 #define CHUNK_BYTES (WIRE_PLATFORM_BYTES_MAX - CHUNK_OVERHEAD_BYTES)
 
 static const char read_store[] =
-    "SELECT s.currency, v.version FROM store s JOIN catalogue_version v USING (store_id) "
+    "SELECT s.currency, v.version, now() FROM store s JOIN catalogue_version v USING (store_id) "
     "WHERE s.store_id = $1";
 
 /* Sales first; then the spread: first items of every category, second ones, ... A store's own item
@@ -33,6 +33,21 @@ static const char read_items[] =
     "SELECT gtin, sku, coalesce(name ->> primary_language, name ->> 'en'), "
     "coalesce(charge_minor, price_minor), "
     "coalesce(expected_weight_g, 0), per_kg FROM chosen ORDER BY gtin";
+
+static const char read_changes[] =
+    "WITH s AS (SELECT store_id, region, currency, primary_language FROM store "
+    "WHERE store_id = $1), changed AS (SELECT gtin FROM item WHERE store_id = $1 "
+    "AND updated_at >= $2::timestamptz - make_interval(secs => $3::double precision) "
+    "UNION SELECT i.gtin FROM item i JOIN s ON i.region = s.region WHERE i.store_id IS NULL "
+    "AND i.updated_at >= $2::timestamptz - make_interval(secs => $3::double precision)) "
+    "SELECT c.gtin, coalesce(i.sku, ''), "
+    "coalesce(i.name ->> primary_language, i.name ->> 'en', ''), "
+    "coalesce(i.charge_minor, i.price_minor, 0), coalesce(i.expected_weight_g, 0), "
+    "coalesce(i.per_kg, false), i.item_id IS NULL, s.currency, v.version "
+    "FROM s JOIN catalogue_version v USING (store_id) LEFT JOIN changed c ON true "
+    "LEFT JOIN LATERAL (SELECT * FROM item o WHERE o.gtin = c.gtin AND o.deleted_at IS NULL "
+    "AND (o.store_id = s.store_id OR (o.store_id IS NULL AND o.region = s.region)) "
+    "ORDER BY o.store_id NULLS LAST LIMIT 1) i ON true ORDER BY c.gtin";
 
 /* The cart's display takes no control characters, quotes or backslashes (docs/wire.md). */
 static void display_name(struct span name, char ret[CATALOG_TOP_NAME_BYTES + 1])
@@ -55,6 +70,9 @@ static void display_name(struct span name, char ret[CATALOG_TOP_NAME_BYTES + 1])
 static enum res copy_items(const PGresult *rows, struct catalog_top *top)
 {
     size_t count = (size_t)PQntuples(rows);
+    if (count > 0 && PQgetisnull(rows, 0, 0) == 1) {
+        count = 0; /* the one row of a store without changes */
+    }
     top->items = calloc(count > 0 ? count : 1, sizeof *top->items);
     top->chunk_start = calloc(count + 2, sizeof *top->chunk_start);
     if (top->items == NULL || top->chunk_start == NULL) {
@@ -72,6 +90,7 @@ static enum res copy_items(const PGresult *rows, struct catalog_top *top)
         item->price_minor = pg_get_i64(rows, row, 3);
         item->weight_g = pg_get_i64(rows, row, 4);
         item->per_kg = pg_get_bool(rows, row, 5);
+        item->gone = PQnfields(rows) > 6 && pg_get_bool(rows, row, 6);
     }
     return RES_OK;
 }
@@ -118,6 +137,7 @@ enum res catalog_top_read(struct pg_conn *c, const char *store_id, size_t items_
         goto out;
     }
     top.version = pg_get_i64(rows, 0, 1);
+    top.read_ms = pg_get_time_ms(rows, 0, 2);
     PQclear(rows);
     rows = NULL;
     pg_params_i64(&p, (int64_t)items_max);
@@ -137,6 +157,41 @@ out:
     PQclear(rows);
     catalog_top_deinit(&top);
     return r;
+}
+
+enum res catalog_top_read_changes(struct pg_conn *c, const char *store_id, int64_t since_ms,
+                                  struct catalog_top *ret, struct err *why)
+{
+    struct catalog_top top = {.read_ms = since_ms};
+    struct pg_params p;
+    PGresult *rows = NULL;
+    pg_params_init(&p);
+    pg_params_cstr(&p, store_id);
+    pg_params_time_ms(&p, since_ms);
+    pg_params_i64(&p, CATALOG_TOP_MARGIN_S);
+    enum res r = pg_conn_run(c, read_changes, &p, &rows, why);
+    if (r != RES_OK) {
+        return r;
+    }
+    if (PQntuples(rows) == 0 ||
+        span_copy_text(span_text(store_id, 64), top.store_id, sizeof top.store_id) != RES_OK ||
+        span_copy_text(pg_get_span(rows, 0, 7), top.currency, sizeof top.currency) != RES_OK) {
+        err_set(why, "there is no store %.64s with a catalogue any more", store_id);
+        r = RES_NOT_FOUND;
+    } else {
+        top.version = pg_get_i64(rows, 0, 8);
+        r = copy_items(rows, &top);
+        if (r != RES_OK) {
+            err_set(why, "out of memory while reading what changed in the carts' items");
+        }
+    }
+    PQclear(rows);
+    if (r != RES_OK) {
+        catalog_top_deinit(&top);
+        return r;
+    }
+    *ret = top;
+    return RES_OK;
 }
 
 void catalog_top_deinit(struct catalog_top *top)
@@ -169,13 +224,14 @@ void catalog_top_chunk(const struct catalog_top *top, size_t chunk, struct wire_
     }
 }
 
-enum res catalog_top_published(struct pg_conn *c, const struct catalog_top *top, struct err *why)
+enum res catalog_top_published(struct pg_conn *c, const char *store_id, int64_t version,
+                               int64_t chunks, struct err *why)
 {
     struct pg_params p;
     pg_params_init(&p);
-    pg_params_cstr(&p, top->store_id);
-    pg_params_i64(&p, top->version);
-    pg_params_i64(&p, (int64_t)top->chunk_count);
+    pg_params_cstr(&p, store_id);
+    pg_params_i64(&p, version);
+    pg_params_i64(&p, chunks);
     return pg_conn_run(c,
                        "UPDATE catalogue_version SET published_version = $2, published_at = now(), "
                        "chunk_count = $3 WHERE store_id = $1 AND published_version <= $2",

@@ -216,11 +216,68 @@ static void gives_the_carts_best_sold_items_first_then_every_category(void **sta
     pg_conn_close(super);
     assert_int_equal(catalog_top_read(worker, "STORE-F", 1, &top, &why), RES_OK);
     assert_string_equal(top.items[0].sku, "5");
-    assert_int_equal(catalog_top_published(worker, &top, &why), RES_OK);
+    assert_int_equal(
+        catalog_top_published(worker, top.store_id, top.version, (int64_t)top.chunk_count, &why),
+        RES_OK);
     catalog_top_deinit(&top);
     assert_int_equal(
         number("SELECT published_version FROM catalogue_version WHERE store_id = 'STORE-F'"), 1);
     assert_int_equal(catalog_top_read(worker, "STORE-NONE", 1, &top, &why), RES_NOT_FOUND);
+    pg_conn_close(worker);
+}
+
+/* Own and regional items; what another store sells does not matter. */
+static void tells_what_changed_in_the_snapshot_of_the_version(void **state)
+{
+    (void)state;
+    struct err why = {""};
+    struct seen seen;
+    struct catalog_import_summary s;
+    struct catalog_top top;
+    assert_int_equal(
+        import("STORE-NEWS", HEADER "1,A1,A,1,1\n2,A2,A,1,1\n3,A3,A,1,1\n", false, &seen, &s),
+        RES_OK);
+    struct pg_conn *worker = pg_fixture_connect(&fixture, MODEL_WORKER);
+    struct pg_conn *super = pg_fixture_superuser(&fixture);
+    assert_int_equal(catalog_top_read(worker, "STORE-NEWS", 3, &top, &why), RES_OK);
+    int64_t read_ms = top.read_ms;
+    catalog_top_deinit(&top);
+    pg_fixture_sql(super, "UPDATE item SET updated_at = now() - interval '11 min'");
+    assert_int_equal(catalog_top_read_changes(worker, "STORE-NEWS", read_ms, &top, &why), RES_OK);
+    assert_int_equal(top.count, 0);
+    assert_int_equal(top.version, 1);
+    assert_string_equal(top.currency, "INR");
+    catalog_top_deinit(&top);
+    pg_fixture_sql(super,
+                   "UPDATE item SET price_minor = 90, charge_minor = 80, charge_since = now(), "
+                   "updated_at = now() WHERE store_id = 'STORE-NEWS' AND sku = '3'; "
+                   "UPDATE item SET deleted_at = now(), updated_at = now() "
+                   "WHERE store_id = 'STORE-NEWS' AND sku = '1'; "
+                   "UPDATE catalogue_version SET version = 2 WHERE store_id = 'STORE-NEWS'");
+    assert_int_equal(catalog_top_read_changes(worker, "STORE-NEWS", read_ms, &top, &why), RES_OK);
+    assert_int_equal(top.version, 2);
+    assert_int_equal(top.count, 2);
+    assert_true(top.items[0].gone);
+    assert_false(top.items[1].gone);
+    assert_string_equal(top.items[1].sku, "3");
+    assert_string_equal(top.items[1].name, "A3");
+    assert_int_equal(top.items[1].price_minor, 80);
+    catalog_top_deinit(&top);
+    /* the region's takes the place of what the store sells no longer */
+    pg_fixture_sql(super,
+                   "INSERT INTO item (region, sku, gtin, name, category, price_minor, "
+                   "currency) SELECT s.region, 'R1', i.gtin, i.name, 'A', 70, 'INR' FROM "
+                   "item i JOIN store s USING (store_id) WHERE i.store_id = 'STORE-NEWS' AND "
+                   "i.sku = '1'");
+    assert_int_equal(catalog_top_read_changes(worker, "STORE-NEWS", read_ms, &top, &why), RES_OK);
+    assert_int_equal(top.count, 2);
+    assert_string_equal(top.items[0].sku, "R1");
+    assert_int_equal(top.items[0].price_minor, 70);
+    catalog_top_deinit(&top);
+    pg_fixture_sql(super, "DELETE FROM item WHERE region IS NOT NULL");
+    assert_int_equal(catalog_top_read_changes(worker, "STORE-NONE", read_ms, &top, &why),
+                     RES_NOT_FOUND);
+    pg_conn_close(super);
     pg_conn_close(worker);
 }
 
@@ -408,9 +465,9 @@ int main(int argc, char **argv)
         return 77;
     }
     struct pg_conn *super = pg_fixture_superuser(&fixture);
-    static const char *const stores[] = {"STORE-A",    "STORE-B",    "STORE-C",  "STORE-D",
-                                         "STORE-E",    "STORE-F",    "STORE-G",  "STORE-H",
-                                         "STORE-LIST", "STORE-DEMO", "STORE-SIX"};
+    static const char *const stores[] = {"STORE-A",    "STORE-B",    "STORE-C",   "STORE-D",
+                                         "STORE-E",    "STORE-F",    "STORE-G",   "STORE-H",
+                                         "STORE-LIST", "STORE-DEMO", "STORE-SIX", "STORE-NEWS"};
     for (size_t i = 0; i < sizeof stores / sizeof stores[0]; i++) {
         pg_fixture_store(super, stores[i]);
     }
@@ -427,6 +484,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(refuses_what_only_the_database_knows),
         cmocka_unit_test(changes_nothing_when_the_file_or_store_is_wrong),
         cmocka_unit_test(gives_the_carts_best_sold_items_first_then_every_category),
+        cmocka_unit_test(tells_what_changed_in_the_snapshot_of_the_version),
         cmocka_unit_test(the_longest_names_and_skus_still_fit_their_chunks),
         cmocka_unit_test(loads_a_real_catalogue_of_22044_products),
     };

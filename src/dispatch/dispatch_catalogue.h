@@ -1,8 +1,13 @@
 /* dispatch_catalogue.h: private to this folder: gives stores' catalogues to their carts.
  *
- * A cart takes a version only whole (wire.md): all of its chunks carry it. So a version whose
- * content is what the carts have already is noted as published without a word, and versions that
- * follow one another quickly are put together: the first goes out at once, the next a second later.
+ * A cart takes a version only whole (wire.md): all of its chunks carry it. What merely changed in
+ * price since goes out as one small message, the supplement, at once and then every 50 ms at most.
+ * The whole catalogue goes out when more changed than a supplement can say, at most once a second;
+ * and when the supplement is half full, or nothing has changed for a minute, so that there is room
+ * for the next changes. A version that brings nothing new is noted without a word.
+ *
+ * Of several workers one does this, by a lock of its connection to PostgreSQL; another one takes
+ * over when that connection is gone, and begins with whole catalogues.
  */
 #ifndef DISPATCH_CATALOGUE_H
 #define DISPATCH_CATALOGUE_H
@@ -11,7 +16,10 @@
 #include "downlink.h"
 #include "pg_conn.h"
 
-#define DISPATCH_CATALOGUE_GAP_MS 1000 /* between two publications of a store */
+#define DISPATCH_CATALOGUE_GAP_MS   1000  /* between two whole catalogues of a store */
+#define DISPATCH_CATALOGUE_TIDY_MS  10000 /* ... the second only for a supplement half full */
+#define DISPATCH_CATALOGUE_QUIET_MS 60000 /* without a change: the supplement is done with */
+#define DISPATCH_PRICES_GAP_MS      50    /* between two supplements of a store */
 
 struct dispatch_catalogue; /* opaque */
 

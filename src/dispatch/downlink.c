@@ -17,6 +17,10 @@ static enum res name_topic(struct downlink *d, const struct wire_downlink *messa
         sink_bytes(&out, message->catalogue.store_id);
         sink_text(&out, "/catalogue/");
         sink_i64(&out, message->catalogue.chunk);
+    } else if (message->type == WIRE_PRICES) {
+        sink_text(&out, "store/");
+        sink_bytes(&out, message->prices.store_id);
+        sink_text(&out, "/catalogue/prices");
     } else {
         wire_topic_write(&out, message->cart_id, message->type);
     }

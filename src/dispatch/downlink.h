@@ -17,8 +17,9 @@ struct downlink {
 };
 
 void downlink_init(struct downlink *d, struct platform_signer *signer);
-/* Fills in `topic` (cart/{id}/command, cart/{id}/response or store/{id}/catalogue/{chunk}) and
- * `frame`. RES_INVALID, RES_LIMIT: the message breaks the wire's rules; RES_NO_MEMORY. */
+/* Fills in `topic` (cart/{id}/command, cart/{id}/response, store/{id}/catalogue/{chunk} or
+ * store/{id}/catalogue/prices) and `frame`. RES_INVALID, RES_LIMIT: the message breaks the wire's
+ * rules; RES_NO_MEMORY. */
 MUST_CHECK enum res downlink_make(struct downlink *d, const struct wire_downlink *message);
 struct span downlink_frame(const struct downlink *d);
 

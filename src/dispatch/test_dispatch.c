@@ -32,6 +32,8 @@ static struct {
     int64_t chunks;
     size_t items;
     int64_t price; /* of the first item */
+    int64_t version;
+    int64_t base; /* of a supplement */
 } published[PUBLISHED_MAX];
 static size_t published_count;
 static bool broker_is_away;
@@ -59,7 +61,13 @@ static bool publish(void *user, const char *topic, struct span payload, bool ret
         if (d.type == WIRE_COMMAND) {
             published[published_count].number = d.command.number;
             published[published_count].kind = d.command.kind;
+        } else if (d.type == WIRE_PRICES) {
+            published[published_count].base = d.prices.base;
+            published[published_count].version = d.prices.version;
+            published[published_count].items = d.prices.item_count;
+            published[published_count].price = d.prices.items[0].price;
         } else {
+            published[published_count].version = d.catalogue.version;
             published[published_count].chunks = d.catalogue.chunks;
             published[published_count].items = d.catalogue.item_count;
             published[published_count].price = d.catalogue.items[0].price;
@@ -89,18 +97,9 @@ static void step(void)
     step_after(10000);
 }
 
-static int fresh(void **state)
+static void open_dispatch(void)
 {
-    (void)state;
     struct err why = {""};
-    dispatch_free(dispatch);
-    dispatch = NULL;
-    published_count = 0;
-    broker_is_away = false;
-    pg_fixture_sql(super, "SET client_min_messages = warning; "
-                          "TRUNCATE command, session, cart_stream, alert, catalogue_version, "
-                          "item, price CASCADE; "
-                          "UPDATE cart SET online = false, last_seen_at = NULL, mode = NULL");
     struct dispatch_settings settings = {.place = pg.place,
                                          .instance = "worker-1",
                                          .platform_key = platform_key,
@@ -109,6 +108,20 @@ static int fresh(void **state)
     if (dispatch_new(&settings, &dispatch, &why) != RES_OK) {
         fail_msg("%s", why.text);
     }
+}
+
+static int fresh(void **state)
+{
+    (void)state;
+    dispatch_free(dispatch);
+    dispatch = NULL;
+    published_count = 0;
+    broker_is_away = false;
+    pg_fixture_sql(super, "SET client_min_messages = warning; "
+                          "TRUNCATE command, session, cart_stream, alert, catalogue_version, "
+                          "item, price CASCADE; "
+                          "UPDATE cart SET online = false, last_seen_at = NULL, mode = NULL");
+    open_dispatch();
     return 0;
 }
 
@@ -224,7 +237,7 @@ static void a_silent_session_is_abandoned_and_its_streams_say_so(void **state)
 static void add_items(int count)
 {
     static int serial;
-    pg_fixture_sql(super, "UPDATE item SET deleted_at = now()");
+    pg_fixture_sql(super, "BEGIN; UPDATE item SET deleted_at = now(), updated_at = now()");
     for (int i = 0; i < count; i++) {
         char digits[GTIN_DIGITS + 1];
         char sql[512];
@@ -237,6 +250,7 @@ static void add_items(int count)
                        serial, digits, gtin_check_digit(span_of(digits, GTIN_DIGITS - 1)));
         pg_fixture_sql(super, sql);
     }
+    pg_fixture_sql(super, "COMMIT");
 }
 
 static void a_catalogue_is_published_retained_when_it_changed(void **state)
@@ -304,31 +318,200 @@ static void a_version_that_brings_nothing_new_is_noted_without_a_word(void **sta
     /* another worker gave the carts something else meanwhile */
     pg_fixture_sql(super, "UPDATE catalogue_version SET version = 4, published_version = 3");
     step();
-    assert_int_equal(published_count, 2);
+    assert_int_equal(published_count, 3); /* with an empty supplement: it may have left one */
     pg_fixture_sql(super,
-                   "UPDATE catalogue_version SET version = 5; UPDATE item SET price_minor = 99");
+                   "UPDATE catalogue_version SET version = 5; UPDATE item SET price_minor = 99, "
+                   "updated_at = now()");
     step();
-    assert_int_equal(published_count, 3);
+    assert_int_equal(published_count, 4);
     assert_int_equal(number(PUBLISHED), 5);
 }
 
-static void versions_in_quick_succession_are_put_together(void **state)
+static void give_first_catalogue(int items)
+{
+    char sql[160];
+    add_items(items);
+    (void)snprintf(sql, sizeof sql,
+                   "INSERT INTO catalogue_version (store_id, version, item_count) "
+                   "VALUES ('STORE-1', 1, %d)",
+                   items);
+    pg_fixture_sql(super, sql);
+    step();
+    assert_true(published_count > 0);
+    assert_int_equal(published[0].version, 1);
+    published_count = 0;
+}
+
+/* As the price book does: the item and the version in one transaction. */
+static void change(const char *set, const char *where)
+{
+    char sql[320];
+    (void)snprintf(sql, sizeof sql,
+                   "BEGIN; UPDATE item SET %s, updated_at = now() WHERE deleted_at IS NULL AND %s; "
+                   "UPDATE catalogue_version SET version = version + 1; COMMIT",
+                   set, where);
+    pg_fixture_sql(super, sql);
+}
+
+#define FIRST "gtin = (SELECT min(gtin) FROM item WHERE deleted_at IS NULL)"
+
+/* A notification may take a moment; after this much it looks without. */
+#define LOOK_MS 1000
+
+static void a_changed_price_is_one_small_message(void **state)
 {
     (void)state;
-    add_items(3);
-    pg_fixture_sql(super, "INSERT INTO catalogue_version (store_id, version, item_count) "
-                          "VALUES ('STORE-1', 1, 3)");
-    step();
-    for (int i = 0; i < 9; i++) {
-        pg_fixture_sql(super, "UPDATE catalogue_version SET version = version + 1; "
-                              "UPDATE item SET price_minor = price_minor + 1");
-        step_after(i == 0 ? DISPATCH_CATALOGUE_GAP_MS : 0);
-    }
-    assert_int_equal(published_count, 2); /* the first at once */
+    give_first_catalogue(150);
+    change("price_minor = 80", FIRST);
+    step_after(LOOK_MS);
+    assert_int_equal(published_count, 1);
+    assert_string_equal(published[0].topic, "store/STORE-1/catalogue/prices");
+    assert_true(published[0].retain);
+    assert_int_equal(published[0].base, 1);
+    assert_int_equal(published[0].version, 2);
+    assert_int_equal(published[0].items, 1);
+    assert_int_equal(published[0].price, 80);
     assert_int_equal(number(PUBLISHED), 2);
-    step_after(DISPATCH_CATALOGUE_GAP_MS);
+    /* all that changed since the base, not since the last one */
+    change("price_minor = 70", "price_minor = 100 AND sku LIKE '%0'");
+    step_after(LOOK_MS);
+    assert_int_equal(published_count, 2);
+    assert_int_equal(published[1].items, 16);
+    assert_int_equal(published[1].base, 1);
+    change("price_minor = 100", "true");
+    step_after(LOOK_MS);
     assert_int_equal(published_count, 3);
+    assert_int_equal(published[2].items, 0); /* as in the base again */
+    assert_int_equal(number(PUBLISHED), 4);
+}
+
+static void prices_in_quick_succession_are_put_together(void **state)
+{
+    (void)state;
+    give_first_catalogue(3);
+    for (int i = 0; i < 9; i++) {
+        change("price_minor = price_minor + 1", "true");
+        step_after(i == 0 ? LOOK_MS : 0);
+    }
+    size_t few = published_count; /* real time passes, too */
+    assert_true(few >= 1 && few <= 4);
+    step_after(LOOK_MS);
+    assert_true(published_count > 0);
+    assert_int_equal(published[published_count - 1].price, 109);
     assert_int_equal(number(PUBLISHED), 10);
+}
+
+static void what_a_supplement_cannot_say_goes_out_whole_once_a_second(void **state)
+{
+    (void)state;
+    give_first_catalogue(WIRE_PRICES_ITEMS_MAX + 1);
+    change("price_minor = 90", "true"); /* too many */
+    step_after(DISPATCH_PRICES_GAP_MS);
+    assert_int_equal(published_count, 0);
+    assert_int_equal(number(PUBLISHED), 1);
+    step_after(LOOK_MS);
+    assert_true(published_count >= 4);
+    assert_int_equal(published[0].type, WIRE_CATALOGUE);
+    assert_int_equal(published[0].price, 90);
+    assert_int_equal(number(PUBLISHED), 2);
+    static const char *const more[] = {"name = '{\"en\": \"Soup\"}'", "expected_weight_g = 70",
+                                       "deleted_at = now()"};
+    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
+        published_count = 0;
+        change(more[i], FIRST);
+        step();
+        assert_int_equal(published[0].type, WIRE_CATALOGUE);
+        assert_int_equal(published[0].version, 3 + i);
+        assert_int_equal(number(PUBLISHED), 3 + i);
+    }
+}
+
+static void a_supplement_gives_way_to_a_whole_catalogue(void **state)
+{
+    (void)state;
+    give_first_catalogue(200);
+    change("price_minor = 90", FIRST);
+    step();
+    assert_int_equal(published_count, 1);
+    step_after(DISPATCH_CATALOGUE_QUIET_MS);
+    assert_true(published_count >= 4);
+    assert_int_equal(published[1].type, WIRE_CATALOGUE);
+    assert_int_equal(published[1].version, 2);
+    /* and no supplement of a base that is gone stays behind */
+    assert_string_equal(published[published_count - 1].topic, "store/STORE-1/catalogue/prices");
+    assert_int_equal(published[published_count - 1].base, 2);
+    assert_int_equal(published[published_count - 1].items, 0);
+    published_count = 0;
+    step_after(2 * DISPATCH_CATALOGUE_QUIET_MS);
+    assert_int_equal(published_count, 0);
+    change("price_minor = 80", "true"); /* more than half of what fits */
+    step();
+    assert_int_equal(published[0].type, WIRE_PRICES);
+    assert_int_equal(published[0].base, 2);
+    assert_int_equal(published[1].type, WIRE_CATALOGUE);
+    assert_int_equal(published[1].version, 3);
+}
+
+/* Carts may hold the version that the worker before published with other items. */
+static void a_worker_that_takes_over_begins_with_whole_catalogues(void **state)
+{
+    (void)state;
+    give_first_catalogue(3);
+    change("price_minor = 90", FIRST);
+    step();
+    assert_int_equal(published[0].type, WIRE_PRICES);
+    dispatch_free(dispatch);
+    dispatch = NULL;
+    open_dispatch();
+    published_count = 0;
+    step();
+    assert_int_equal(published[0].type, WIRE_CATALOGUE);
+    assert_int_equal(published[0].version, 2);
+    assert_int_equal(published[1].base, 2);
+    assert_int_equal(published[1].items, 0);
+    assert_int_equal(published_count, 2);
+    change("price_minor = 80", FIRST);
+    step();
+    assert_int_equal(published[2].type, WIRE_CATALOGUE);
+    change("price_minor = 70", FIRST);
+    step();
+    assert_int_equal(published_count, 4);
+    assert_int_equal(published[3].type, WIRE_PRICES);
+    assert_int_equal(published[3].base, 3);
+    assert_int_equal(published[3].version, 4);
+}
+
+static void of_two_workers_one_publishes(void **state)
+{
+    (void)state;
+    give_first_catalogue(3);
+    struct dispatch *first = dispatch;
+    open_dispatch();
+    change("price_minor = 90", FIRST);
+    step();
+    assert_int_equal(published_count, 0);
+    struct dispatch *second = dispatch;
+    dispatch = first;
+    step();
+    assert_int_equal(published_count, 1);
+    dispatch_free(first);
+    dispatch = second;
+    step();
+    assert_int_equal(published[1].type, WIRE_CATALOGUE);
+}
+
+static void a_supplement_that_could_not_be_sent_is_sent_later(void **state)
+{
+    (void)state;
+    give_first_catalogue(3);
+    change("price_minor = 90", FIRST);
+    broker_is_away = true;
+    step();
+    assert_int_equal(number(PUBLISHED), 1);
+    broker_is_away = false;
+    step();
+    assert_int_equal(published_count, 1);
+    assert_int_equal(number(PUBLISHED), 2);
 }
 
 static void carts_are_given_what_is_charged(void **state)
@@ -388,7 +571,13 @@ int main(void)
         cmocka_unit_test_setup(a_catalogue_is_published_retained_when_it_changed, fresh),
         cmocka_unit_test_setup(a_catalogue_that_could_not_be_sent_is_sent_later, fresh),
         cmocka_unit_test_setup(a_version_that_brings_nothing_new_is_noted_without_a_word, fresh),
-        cmocka_unit_test_setup(versions_in_quick_succession_are_put_together, fresh),
+        cmocka_unit_test_setup(a_changed_price_is_one_small_message, fresh),
+        cmocka_unit_test_setup(prices_in_quick_succession_are_put_together, fresh),
+        cmocka_unit_test_setup(what_a_supplement_cannot_say_goes_out_whole_once_a_second, fresh),
+        cmocka_unit_test_setup(a_supplement_gives_way_to_a_whole_catalogue, fresh),
+        cmocka_unit_test_setup(a_worker_that_takes_over_begins_with_whole_catalogues, fresh),
+        cmocka_unit_test_setup(of_two_workers_one_publishes, fresh),
+        cmocka_unit_test_setup(a_supplement_that_could_not_be_sent_is_sent_later, fresh),
         cmocka_unit_test_setup(carts_are_given_what_is_charged, fresh),
         cmocka_unit_test_setup(writes_its_figures, fresh),
     };
