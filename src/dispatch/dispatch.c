@@ -206,9 +206,6 @@ static enum res step_catalogues(struct dispatch *d, int64_t now_ms, struct err *
 {
     bool all = atomic_exchange(&d->broker_is_new, false);
     enum res res = dispatch_catalogue_step(d->catalogue, now_ms, all, &d->figures.catalogues, why);
-    if (res != RES_OK && all) {
-        atomic_store(&d->broker_is_new, true);
-    }
     return res == RES_AGAIN ? RES_OK : res;
 }
 

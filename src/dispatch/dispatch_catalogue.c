@@ -373,7 +373,7 @@ enum res dispatch_catalogue_step(struct dispatch_catalogue *c, int64_t now_ms, b
     bool told = was_told(c);
     bool due = now_ms >= c->look_ms || c->look_ms > now_ms + LOOK_EVERY_MS;
     c->all = c->all || all;
-    if (!due && (!c->leads || (!told && !c->all))) {
+    if (!due && (!c->leads || (!told && !all))) {
         return RES_OK;
     }
     c->look_ms = now_ms + LOOK_EVERY_MS;
