@@ -351,8 +351,7 @@ static void print_truth(const struct world *w)
            (unsigned long)n->appended, (unsigned long)n->published, (unsigned long)n->refused,
            (unsigned long long)w->shopper.refused, (unsigned long)n->trips_complete,
            (unsigned long)n->trips_voided, (unsigned long)n->trips_abandoned,
-           cart_has_trip(&w->cart) ? "true" : "false",
-           (long long)cart_catalog_version(&w->cart),
+           cart_has_trip(&w->cart) ? "true" : "false", (long long)cart_catalog_version(&w->cart),
            (unsigned long long)w->impairment.dropped, (unsigned long long)w->impairment.replayed,
            (unsigned long long)w->impairment.reordered);
 }

@@ -237,8 +237,7 @@ static void put_cart(const struct fleet_cart *c, FILE *out)
             ",\"epoch\":%lld,\"acknowledged\":%lld,\"unacknowledged\":%lld,\"catalogVersion\":%lld,"
             "\"openTrip\":%s,\"trips\":%llu,\"scans\":%llu",
             (long long)c->core.ledger.epoch, (long long)c->core.ledger.acked,
-            (long long)cart_unacknowledged(&c->core),
-            (long long)cart_catalog_version(&c->core),
+            (long long)cart_unacknowledged(&c->core), (long long)cart_catalog_version(&c->core),
             cart_has_trip(&c->core) ? "true" : "false",
             (unsigned long long)(c->trips + (c->shopping ? c->shopper.trips : 0)),
             (unsigned long long)(c->scans + (c->shopping ? c->shopper.scans : 0)));

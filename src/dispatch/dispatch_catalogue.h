@@ -36,8 +36,8 @@ void dispatch_catalogue_free(struct dispatch_catalogue *c);
 /* The connection is a new one: listens on it. Errors as pg_conn_run. */
 MUST_CHECK enum res dispatch_catalogue_listen(struct dispatch_catalogue *c, struct err *why);
 /* Publishes what is due. Cheap when nothing is: call it often. `all`: the broker may have
- * forgotten; kept in mind until everything is out. *ret_published: catalogues sent. RES_AGAIN: not all could be handed over; they stay
- * due. Else as pg_conn_run. */
+ * forgotten; kept in mind until everything is out. *ret_published: catalogues sent. RES_AGAIN: not
+ * all could be handed over; they stay due. Else as pg_conn_run. */
 MUST_CHECK enum res dispatch_catalogue_step(struct dispatch_catalogue *c, int64_t now_ms, bool all,
                                             int64_t *ret_published, struct err *why);
 
