@@ -50,12 +50,12 @@ def children(pid):
 
 
 def cpu_seconds(pid):
-    """Of one process and of those of its children it has waited for."""
+    """Of one process alone."""
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
-    return sum(map(int, fields[11:15])) / TICK
+    return sum(map(int, fields[11:13])) / TICK
 
 
 def memory_mb(pid):

@@ -70,10 +70,12 @@ static const struct http_param history_params[] = {
     HTTP_PARAM_LIMIT,
     HTTP_PARAM_CURSOR,
     HTTP_PARAM_END};
+/* By the items first: of a product with few prices the planner would read all of everybody's. */
+#define PRICES_OF_SKU "p.item_id = ANY (ARRAY(SELECT x.item_id FROM item x WHERE x.sku = ?))"
 static const struct http_rows_list history = {
     .schema = &history_schema,
     .from = "price p JOIN item i USING (item_id)",
-    .filters = (const struct http_rows_filter[]){{"productId", "i.sku = ?"},
+    .filters = (const struct http_rows_filter[]){{"productId", PRICES_OF_SKU},
                                                  {"storeId", "i.store_id = ?"},
                                                  {"from", "p.valid_from >= ?"},
                                                  {"to", "p.valid_from < ?"},
