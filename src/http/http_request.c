@@ -398,9 +398,12 @@ static void check_body_fields(struct http_request *q)
         struct span text = SPAN_NONE;
         if (fields[i].name == NULL) {
             note_unknown_field(q, key);
-        } else if (take_part(q, i, value)) {
+            continue;
+        }
+        if (take_part(q, i, value)) {
             continue; /* taken, or noted */
-        } else if (body_text(&fields[i], value, number, &text) != RES_OK) {
+        }
+        if (body_text(&fields[i], value, number, &text) != RES_OK) {
             http_error_add(&q->errors, span_text(key, 64), SPAN_NONE, "another JSON type");
         } else if (http_route_check(&fields[i], text, &q->body_values[i], &q->errors) != RES_OK) {
             continue; /* noted */
