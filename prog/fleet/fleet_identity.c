@@ -178,7 +178,7 @@ enum res fleet_identity_load(const char *directory, enum pki_kind kind, struct f
     struct fleet_identity *all = NULL;
     size_t count = 0;
     enum res r = list(directory, &all, &count, why);
-    if (r == RES_OK) {
+    if (r == RES_OK && count > 0) {
         qsort(all, count, sizeof *all, compare);
     }
     for (size_t i = 0; r == RES_OK && i < count; i++) {

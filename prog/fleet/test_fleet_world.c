@@ -210,9 +210,10 @@ static struct mqtt_client *make_client(struct world *w, const char *service)
 
 static void work(struct world *w, unsigned ms)
 {
-    enum res r = mqtt_client_step(w->worker, 0);
-    r = mqtt_client_step(w->ingest, ms);
-    if (r == RES_UNAVAILABLE) {
+    enum res worker = mqtt_client_step(w->worker, 0);
+    (void)worker; /* what does not come is missed by who waits for it */
+    enum res ingest = mqtt_client_step(w->ingest, ms);
+    if (ingest == RES_UNAVAILABLE) {
         (void)poll(NULL, 0, (int)ms);
     }
 }
@@ -410,6 +411,7 @@ void world_start(struct world *w, const char *const *extra)
     char broker[40];
     char *argv[ARGS_MAX];
     size_t count = 0;
+    assert(w->program != NULL);
     const char *const given[] = {w->program,
                                  "--broker",
                                  broker,

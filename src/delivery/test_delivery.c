@@ -190,7 +190,8 @@ static void a_mute_label_is_asked_exactly_four_times_1_2_4_s_apart_then_it_has_f
         int fails = 0;
         delivery_init(&d, start, true);
         struct delivery_world w = at(start, true);
-        for (int step = 0; step < 20 && delivery_is_open(&d); step++) {
+        for (size_t step = 0; step < sizeof apart_ms / sizeof apart_ms[0] && delivery_is_open(&d);
+             step++) {
             w.now_ms = delivery_due_ms(&d, &w) + late;
             debt += late;
             enum delivery_action did = delivery_turn(&d, &w);

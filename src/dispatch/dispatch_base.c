@@ -66,15 +66,13 @@ void dispatch_base_compare(const struct dispatch_base *base, const struct catalo
         uint64_t gtin = gtin_of(item);
         const struct dispatch_base_item *known =
             bsearch(&gtin, base->items, base->count, sizeof *base->items, by_gtin);
+        bool repriced = known != NULL && (int64_t)known->price_minor != item->price_minor;
         if (known == NULL) {
             ret->whole = !item->gone && !base->full;
-        } else if (item->gone || known->rest != rest_of(item)) {
+        } else if (item->gone || known->rest != rest_of(item) ||
+                   (repriced && ret->count == WIRE_PRICES_ITEMS_MAX)) {
             ret->whole = true;
-        } else if ((int64_t)known->price_minor == item->price_minor) {
-            continue;
-        } else if (ret->count == WIRE_PRICES_ITEMS_MAX) {
-            ret->whole = true;
-        } else {
+        } else if (repriced) {
             ret->items[ret->count++] = item;
         }
     }

@@ -315,7 +315,8 @@ static void act(struct crowd_label *l, enum habit h, bool done[LABELS], size_t i
 static void assert_apart(const struct crowd_label *l, size_t first, size_t count)
 {
     static const int64_t apart_ms[] = {1000, 2000, 4000};
-    for (size_t k = 1; k < count; k++) {
+    assert_true(count <= 1 + sizeof apart_ms / sizeof apart_ms[0]);
+    for (size_t k = 1; k < count && k <= sizeof apart_ms / sizeof apart_ms[0]; k++) {
         int64_t ms = l->messages[first + k].at_ms - l->messages[first + k - 1].at_ms;
         if (ms < apart_ms[k - 1] - 500 || ms > apart_ms[k - 1] + 2000) {
             fail_msg("%s: send %zu came %lld ms after the one before", l->id, k + 1, (long long)ms);
