@@ -160,8 +160,10 @@ class World:
 
     def connect(self):
         """Starts the fleet; seconds until all labels were connected and showed their products."""
+        # Labels whose flash forgot its counters would tell only what the platform has already.
         self.fleet = fleet.Fleet.of_installation(self.build, self.data, labels=self.label_home,
-                                                 home=self.home, more=self.fleet_options)
+                                                 home=self.home, state=self.home / "state",
+                                                 more=self.fleet_options)
         begun = time.monotonic()
         self.fleet.start()
         self.fleet.wait(connected=True, synced=True, seconds=600)
