@@ -247,7 +247,7 @@ static void says_what_is_wrong_and_what_to_do(void **state)
     assert_int_equal(ENDCAP("device", "provision", "--kind", "cart", "--store", "STORE-1",
                             "--device", "TROLLEY"),
                      1);
-    assert_says("is no id of a cart");
+    assert_says("is not an id of a cart");
     assert_int_equal(ENDCAP("device", "provision", "--kind", "cart", "--store", "STORE-1",
                             "--device", "CART-0008", "--csr", "nothing.csr"),
                      1);

@@ -116,7 +116,8 @@ class Round:
         for label, d in found.items():
             panel = panels[label]
             # The same content under a new id is confirmed, not drawn again.
-            shows = (panel["digest"], panel["coreVersion"]) == (d["digest"], d["version"])
+            version = panel.get("coreVersion", panel.get("version"))  # none while it has no power
+            shows = (panel["digest"], version) == (d["digest"], d["version"])
             words = f"{label} ({d}) shows {panel}"
             check(d["digest"] == wanted[label], f"not the price book's: {words}")
             truth = {"displayed": shows,
