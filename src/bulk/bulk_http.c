@@ -56,13 +56,13 @@ static const struct http_field job_fields[] = {
     {.name = NULL}};
 static const struct http_schema job_schema = {"BulkJob", "Many changes uploaded at once.",
                                               job_fields};
+/* clang-format off */
+#define TALLY(state) "coalesce(sum(difference) FILTER (WHERE state = '" state "'), 0)::bigint AS " state
 #define JOB_FROM                                                                                   \
-    "bulk_job j CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE state = 'queued') AS queued, "   \
-    "count(*) FILTER (WHERE state = 'running') AS running, "                                       \
-    "count(*) FILTER (WHERE state = 'succeeded') AS succeeded, "                                   \
-    "count(*) FILTER (WHERE state = 'failed') AS failed, "                                         \
-    "count(*) FILTER (WHERE state = 'offline') AS offline "                                        \
-    "FROM bulk_row r WHERE r.job_id = j.job_id) n"
+    "bulk_job j CROSS JOIN LATERAL (SELECT "                                                       \
+    TALLY("queued") ", " TALLY("running") ", " TALLY("succeeded") ", " TALLY("failed") ", "        \
+    TALLY("offline") " FROM bulk_tally t WHERE t.job_id = j.job_id) n"
+/* clang-format on */
 
 static const struct http_field row_fields[] = {
     {.name = "row",

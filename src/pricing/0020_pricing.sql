@@ -103,3 +103,44 @@ CREATE TRIGGER price_is_history BEFORE UPDATE ON price FOR EACH ROW
     EXECUTE FUNCTION price_is_history();
 CREATE TRIGGER price_is_never_deleted BEFORE DELETE ON price
     FOR EACH ROW EXECUTE FUNCTION price_is_history();
+
+-- How many rows of a job are in which state, as differences: a sum over few rows instead of a count
+-- over all, and no row that all who work on one job would wait for.
+CREATE TABLE bulk_tally (
+    job_id uuid NOT NULL REFERENCES bulk_job ON DELETE CASCADE,
+    store_id store_id NOT NULL REFERENCES store,
+    state text NOT NULL,
+    difference integer NOT NULL
+);
+CREATE INDEX bulk_tally_by_job ON bulk_tally (job_id);
+CREATE INDEX bulk_tally_by_store ON bulk_tally (store_id);
+COMMENT ON TABLE bulk_tally IS 'By how much each statement changed the number of a job''s rows in a state.';
+CALL make_tenant('bulk_tally');
+CALL let_process('endcap_worker', 'bulk_tally');
+GRANT SELECT, INSERT ON bulk_tally TO endcap_worker, endcap_api;
+GRANT SELECT ON bulk_tally TO endcap_admin;
+
+CREATE FUNCTION bulk_row_added() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO bulk_tally (job_id, store_id, state, difference)
+    SELECT job_id, store_id, state, count(*) FROM after GROUP BY job_id, store_id, state;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION bulk_row_moved() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO bulk_tally (job_id, store_id, state, difference)
+    SELECT job_id, store_id, state, sum(n) FROM (
+        SELECT job_id, store_id, state, 1 AS n FROM after
+        UNION ALL SELECT job_id, store_id, state, -1 FROM before) AS moved
+    GROUP BY job_id, store_id, state HAVING sum(n) <> 0;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER bulk_row_added AFTER INSERT ON bulk_row
+    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION bulk_row_added();
+CREATE TRIGGER bulk_row_moved AFTER UPDATE ON bulk_row
+    REFERENCING OLD TABLE AS before NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION bulk_row_moved();
