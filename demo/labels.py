@@ -121,7 +121,7 @@ class Labels:
         parameters = {"brownout": {"writes": rng.randint(1, 40)}, "cut": {"ms": 4000},
                       "offline": {"ms": 6000}, "loss": {"up": 20, "down": 20},
                       "delay": {"least": 0, "most": 400}, "sleep": {"ms": 5000}, "reboot": {},
-                      "clock": {"ahead": rng.choice([-86400000, 86400000])}}[what]
+                      "clock": {"ahead": rng.choice([3600000, 86400000])}}[what]
         self.fleet.act("10%", what, **parameters)
         return f"label {what}"
 
