@@ -231,7 +231,7 @@ def drain(carts):
     return late
 
 
-def settle(platform, carts, label_events=0):
+def settle(platform, carts, label_events=None):
     """The verdict once sessions are reconciled: the last step may lag a moment."""
     end = time.monotonic() + 20
     while True:
@@ -295,8 +295,8 @@ def run(chosen, data):
         counts = shop(platform, carts, shelf, chosen)
         say("draining: carts finish their trips, labels show the last prices")
         late = drain(carts)
-        shown = shelf.settle() if shelf is not None else {"label_events": 0}
-        result = settle(platform, carts, shown["label_events"])
+        shown = shelf.settle() if shelf is not None else {}
+        result = settle(platform, carts, shown.get("label_events"))
         result.update(shown)
         if shelf is not None:
             for label in shelf.wrong[:10]:
