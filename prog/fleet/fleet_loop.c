@@ -179,7 +179,7 @@ static void run_sources(struct fleet_loop *loop)
     loop->batch_count = 0;
 }
 
-/* Only what was due when it began: a timer that is set for now again waits for its next turn. */
+/* Only what was due when it began: a timer set anew for this moment waits for the next turn. */
 static void run_timers(struct fleet_loop *loop)
 {
     const int64_t now_ms = loop->now_ms;
