@@ -220,6 +220,8 @@ static int fresh(void **state)
     return 0;
 }
 
+#define KNOWN_SERIAL                                                                               \
+    "SELECT count(*) FROM label WHERE label_id = '" ONE "' AND connected_serial IS NOT NULL"
 #define ONLINE "SELECT count(*) FROM label WHERE online AND label_id = '" ONE "'"
 
 static void a_label_asks_confirms_and_goes(void **state)
@@ -235,6 +237,8 @@ static void a_label_asks_confirms_and_goes(void **state)
     ask();
     assert_int_equal(label.through, 2);
     assert_int_equal(label.forged, 0);
+    /* Presence is told by the second, and not of who has left by then. */
+    wait_for_row(KNOWN_SERIAL, 1);
     disconnect_label();
     wait_for_row(ONLINE, 0);
     label_world_expect(&world, "SELECT connected_serial FROM label WHERE label_id = '" ONE "'",
